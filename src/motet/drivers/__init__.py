@@ -1,0 +1,1 @@
+"""Connections that a transport and a store share, one module per backend."""

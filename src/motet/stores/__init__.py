@@ -1,0 +1,1 @@
+"""Where progress, state, streams, outbox and dead letters are kept, one module per backend."""
