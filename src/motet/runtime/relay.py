@@ -1,0 +1,136 @@
+"""Publishes what the outbox holds when it is due: timers, and all when the log is elsewhere."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import groupby
+
+from motet.core.codec import encode
+from motet.core.errors import CodecError, TransientError
+from motet.core.event import Event
+from motet.core.outcome import DeadLetter, Emit
+from motet.core.ports import Clock, Queued, Store, Transport
+from motet.resilience import RetryPolicy
+from motet.runtime.failures import describe
+from motet.telemetry import bind
+
+log = bind(__name__)
+
+_LIMIT = 1000
+_POLL_S = 1.0  # safety net for what other processes write; our own commits call `nudge`
+
+
+class Relay:
+    """At least once, in the order written, with stable ids.
+
+    An event that the log refuses becomes a dead letter without a group; the others go on.
+
+    A log that keeps an id once per topic makes it exactly once. Several relays on one outbox do
+    no harm for the same reason.
+    """
+
+    def __init__(
+        self, transport: Transport, store: Store, *, clock: Clock, retry: RetryPolicy
+    ) -> None:
+        self._transport = transport
+        self._outbox = store.outbox
+        self._dead_letters = store.dead_letters
+        self._clock = clock
+        self._retry = retry
+        self._news = asyncio.Event()
+        self._stopping = False
+        self.problem = ""  # why nothing is published at present; empty when all is well
+
+    def nudge(self) -> None:
+        """Look now: something was committed that may have to go out."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Publish what is due, then return from `run`."""
+        self._stopping = True
+        self._news.set()
+
+    async def run(self) -> None:
+        """Publish until `stop` is called."""
+        failures = 0
+        while True:
+            try:
+                while await self._publish_due():
+                    failures = 0
+                self.problem = ""
+                if self._stopping:
+                    return
+                wait_s = await self._wait_s()
+            except TransientError as err:
+                failures += 1
+                wait_s = self._retry.delay_s(failures, random=self._clock.random())
+                self.problem = f"outbox: {err}"
+                log.warning("relay.unavailable", extra={"error": str(err), "retry_in_s": wait_s})
+                await self._clock.sleep(wait_s)
+                continue
+            await self._wait(wait_s)
+
+    async def _publish_due(self) -> bool:
+        due = await self._outbox.due(now_us=self._clock.now_us(), limit=_LIMIT)
+        for topic, queued in groupby(due, key=_topic):
+            await self._publish(topic, list(queued))
+        return bool(due)
+
+    async def _publish(self, topic: str, queued: Sequence[Queued]) -> None:
+        try:
+            await self._transport.publish(topic, [each.emit.event for each in queued])
+        except CodecError as err:
+            await self._part(topic, queued, err)
+            return
+        # Only now: a crash before this line publishes again, and the ids make that harmless.
+        await self._outbox.done([each.id for each in queued])
+
+    async def _part(self, topic: str, queued: Sequence[Queued], error: CodecError) -> None:
+        """Publish one by one, to find those that are refused; they are dead letters."""
+        if len(queued) > 1:
+            for each in queued:
+                await self._publish(topic, [each])
+            return
+        (refused,) = queued
+        log.warning("relay.refused", extra={"topic": topic, "error": str(error)})
+        await self._dead_letters.add([_letter(refused.emit, error)])
+        # Only now: a crash before this line leaves a second letter, and none is lost.
+        await self._outbox.done([refused.id])
+
+    async def _wait_s(self) -> float:
+        next_us = await self._outbox.next_due_us()
+        if next_us is None:
+            return _POLL_S
+        return min(_POLL_S, max(0.0, (next_us - self._clock.now_us()) / 1e6))
+
+    async def _wait(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+
+def _topic(queued: Queued) -> str:
+    return queued.emit.topic
+
+
+def _letter(emit: Emit, error: CodecError) -> DeadLetter:
+    event = emit.event
+    return DeadLetter(
+        topic=emit.topic,
+        partition=-1,
+        offset=-1,
+        group="",
+        key=event.key,
+        event_type=event.type,
+        value=_bytes(event),
+        error=describe(error),
+    )
+
+
+def _bytes(event: Event) -> bytes:
+    try:
+        return encode(event)
+    except CodecError:  # the store that kept it does not encode either
+        return repr(event).encode(errors="backslashreplace")
