@@ -1,0 +1,106 @@
+"""The composition root: a named set of handlers, and what runs them."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+
+from motet.core.clock import SystemClock
+from motet.core.errors import ConfigError
+from motet.core.ports import Clock, Processor, Store, Transport
+from motet.handlers import Compiled, Handlers, Threads
+from motet.resilience import RetryPolicy
+from motet.runtime import Relay, Running, Settings, Ticker, Worker
+from motet.telemetry import Metrics
+
+
+class App:
+    """A named set of handlers. Declaring them connects to nothing.
+
+    `on`, `route`, `scatter_gather`, `every` and `upcast` declare; see `motet.handlers.Handlers`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.handlers = Handlers(name)
+        self.on = self.handlers.on
+        self.route = self.handlers.route
+        self.scatter_gather = self.handlers.scatter_gather
+        self.every = self.handlers.every
+        self.upcast = self.handlers.upcast
+        self._added: list[Compiled] = []
+
+    def add(self, processor: Processor, *, retry: RetryPolicy | None = None) -> None:
+        """Add a processor made elsewhere, as a consumer group of its own."""
+        self._added.append(Compiled(processor, retry or RetryPolicy(), ()))
+
+    def compile(self, *, executor: Executor | None = None) -> Sequence[Compiled]:
+        """Return the consumer groups, ready to run; `executor` runs blocking handlers.
+
+        Raises:
+            ConfigError: two of them have the same name, or there is none.
+        """
+        compiled = [*self.handlers.compile(executor=executor), *self._added]
+        names = [each.processor.name for each in compiled]
+        if not names:
+            raise ConfigError(f"app {self.name!r} has no handlers: declare one with @app.on(TOPIC)")
+        if len(set(names)) != len(names):
+            raise ConfigError(f"app {self.name!r} has two consumer groups of one name: {names}")
+        return compiled
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of the consumer groups."""
+        return tuple(each.processor.name for each in self.compile())
+
+    @asynccontextmanager
+    async def run(
+        self,
+        transport: Transport,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        metrics: Metrics | None = None,
+        groups: Collection[str] | None = None,
+    ) -> AsyncIterator[Running]:
+        """Run every consumer group, or those named, until the block is left; then drain.
+
+        Raises:
+            ConfigError: a group is named that the app does not have.
+        """
+        clock, settings = clock or SystemClock(), settings or Settings()
+        metrics, policy = metrics or Metrics(), RetryPolicy()
+        threads = Threads(settings.max_in_flight, name=self.name)
+        relay = Relay(transport, store, clock=clock, retry=policy)
+        workers = [
+            Worker(
+                each.processor,
+                transport,
+                store,
+                clock=clock,
+                retry=each.retry,
+                settings=settings,
+                metrics=metrics,
+                committed=relay.nudge,
+            )
+            for each in self._chosen(groups, threads)
+        ]
+        tickers = [
+            Ticker(each, transport, clock=clock, retry=policy) for each in self.handlers.schedules
+        ]
+        running = Running(workers, relay, tickers, transport=transport, store=store, clock=clock)
+        try:
+            async with running.at_work(drain_s=settings.drain_s):
+                yield running
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _chosen(self, groups: Collection[str] | None, executor: Executor) -> Sequence[Compiled]:
+        compiled = self.compile(executor=executor)
+        if groups is None:
+            return compiled
+        known = {each.processor.name for each in compiled}
+        if missing := sorted(set(groups) - known):
+            raise ConfigError(
+                f"app {self.name!r} has no consumer group {missing[0]!r}; it has {sorted(known)}"
+            )
+        return [each for each in compiled if each.processor.name in groups]
