@@ -1,0 +1,5 @@
+"""The command line: `motet`."""
+
+from motet.cli.program import main
+
+__all__ = ["main"]
