@@ -1,0 +1,1 @@
+"""Benchmarks that ship with Motet: what `motet bench` runs."""
