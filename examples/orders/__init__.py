@@ -1,0 +1,1 @@
+"""The article's order pipeline, section 13, on real purchases."""
