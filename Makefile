@@ -20,11 +20,12 @@ help: ## list the targets
 
 setup: $(BIN)/.stamp ## make .venv from requirements.lock
 
-# The environment is made anew, so that nothing dropped from the lock stays importable.
+# The environment is made anew, so that nothing dropped from the lock stays importable. The lock is
+# complete: without --no-deps, older pips look `coverage[toml]` up anew and fail on its new releases.
 $(BIN)/.stamp: requirements.lock pyproject.toml
 	$(require_python)
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
