@@ -1,19 +1,23 @@
 """URLs become transports and stores here, and nowhere else."""
 
+import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
 
-from motet.core.checks import Diagnosis, fail
+from motet.core.checks import Check, Diagnosis, fail
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
 from motet.core.ports import Clock, Store, Transport
 
 DEFAULT_URL = "sqlite:///.motet/motet.db"
 """One file in the current folder: log, progress, state, streams, outbox and dead letters."""
+
+TransportOpener = Callable[[str, Clock], AbstractAsyncContextManager[Transport]]
 
 
 class Backends(msgspec.Struct, frozen=True):
@@ -22,21 +26,64 @@ class Backends(msgspec.Struct, frozen=True):
     url: str
     transport: Transport
     store: Store
+    store_url: str = ""  # the same as `url` where one file is both
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """Where a scheme's transport is, and the extra that it needs."""
+
+    module: str  # it has `open_transport(url, clock)`
+    extra: str
+    form: str
+
+
+BROKERS = {
+    "kafka": Broker("motet.transports.kafka", "kafka", "kafka://HOST:PORT"),
+    "rabbitmq": Broker("motet.transports.rabbitmq", "rabbitmq", "rabbitmq://USER:PASSWORD@HOST"),
+    "redis": Broker("motet.transports.redis", "redis", "redis://HOST:PORT/DB"),
+}
+"""Transports that are another system; the store is a file or a database beside them."""
+
+_SAME = {
+    "amqp": "rabbitmq",
+    "amqps": "rabbitmq",
+    "kafkas": "kafka",
+    "rabbitmqs": "rabbitmq",
+    "rediss": "redis",
+}
 
 
 @asynccontextmanager
-async def connect(url: str = DEFAULT_URL, *, clock: Clock | None = None) -> AsyncIterator[Backends]:
-    """Open the transport and the store that `url` names; leaving the block closes them.
+async def connect(
+    url: str = DEFAULT_URL, *, store: str | None = None, clock: Clock | None = None
+) -> AsyncIterator[Backends]:
+    """Open the transport that `url` names and the store that `store` names.
 
-    `sqlite:///FILE` is relative to the current folder, `sqlite:////FILE` is not; the folder is
-    made if it is missing. `memory://` keeps nothing.
+    Leaving the block closes them. `sqlite:///FILE` is relative to the current folder,
+    `sqlite:////FILE` is not; the folder is made if it is missing. `memory://` keeps nothing. A
+    broker (`kafka://`, `rabbitmq://`, `redis://`) has its store in `DEFAULT_URL` if none is named;
+    the others are both in one, and then what is emitted joins the commit.
 
     Raises:
-        ConfigError: the scheme is unknown, or the place cannot be used.
+        ConfigError: a scheme is unknown, its extra is not installed, or the place cannot be used.
     """
-    opener = _OPENERS[_known_scheme(url)]
-    async with opener(url, clock or SystemClock()) as (transport, store):
-        yield Backends(url, transport, store)
+    clock = clock or SystemClock()
+    scheme = _known_scheme(url)
+    store_url = store or (DEFAULT_URL if scheme in BROKERS else url)
+    if _known_scheme(store_url) in BROKERS:
+        raise ConfigError(
+            f"{store_url!r} is no store: name a file with --store sqlite:///FILE; a broker keeps "
+            "no state"
+        )
+    if scheme not in BROKERS and store_url == url:
+        async with _BOTH[scheme](url, clock) as (transport, kept):
+            yield Backends(url, transport, kept, url)
+        return
+    async with (
+        _transport(scheme)(url, clock) as transport,
+        _store(store_url, clock) as beside,
+    ):
+        yield Backends(url, transport, beside, store_url)
 
 
 def diagnose(url: str, *, now_us: int) -> Diagnosis:
@@ -45,9 +92,13 @@ def diagnose(url: str, *, now_us: int) -> Diagnosis:
     Raises:
         ConfigError: the scheme is unknown.
     """
-    if _known_scheme(url) == "memory":
+    scheme = _known_scheme(url)
+    if scheme == "memory":
         nobody = fail("store", "memory:// lives inside one process", "give --url sqlite:///FILE")
         return Diagnosis((nobody,), usable=False)
+    if scheme in BROKERS:
+        found: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
+        return Diagnosis(found, usable=True)
     from motet.stores.sqlite import diagnose as diagnose_file
 
     return diagnose_file(url, now_us=now_us)
@@ -66,14 +117,69 @@ def database_file(url: str) -> Path | None:
     return Path(parse_url(url).path)
 
 
+def broker(url: str) -> bool:
+    """Whether the transport is another system than the store.
+
+    Raises:
+        ConfigError: the scheme is unknown.
+    """
+    return _known_scheme(url) in BROKERS
+
+
 def _known_scheme(url: str) -> str:
-    scheme = urlsplit(url).scheme
-    if scheme not in _OPENERS:
+    given = urlsplit(url).scheme
+    scheme = _SAME.get(given, given)
+    if scheme not in _BOTH and scheme not in BROKERS:
+        forms = ", ".join(each.form for each in BROKERS.values())
         raise ConfigError(
-            f"{url!r}: unknown scheme {scheme!r}; use sqlite:///FILE (the default is "
-            f"{DEFAULT_URL}) or memory://"
+            f"{url!r}: unknown scheme {given!r}; use sqlite:///FILE (the default is "
+            f"{DEFAULT_URL}), {forms} or memory://"
         )
     return scheme
+
+
+def _transport(scheme: str) -> TransportOpener:
+    if scheme not in BROKERS:
+        return _alone(_BOTH[scheme])
+    broker = BROKERS[scheme]
+    try:
+        opener: TransportOpener = importlib.import_module(broker.module).open_transport
+    except ModuleNotFoundError as err:
+        _not_installed(scheme, broker, err)
+    return opener
+
+
+def _not_installed(scheme: str, broker: Broker, err: ModuleNotFoundError) -> NoReturn:
+    if err.name is None or err.name.startswith("motet"):
+        raise err
+    raise ConfigError(
+        f"{scheme}:// needs {err.name!r}, which is not installed: pip install "
+        f"'motet[{broker.extra}]'"
+    ) from err
+
+
+def _alone(opener: "Opener") -> TransportOpener:
+    @asynccontextmanager
+    async def open_one(url: str, clock: Clock) -> AsyncIterator[Transport]:
+        async with opener(url, clock) as (transport, _):
+            yield transport
+
+    return open_one
+
+
+@asynccontextmanager
+async def _store(url: str, clock: Clock) -> AsyncIterator[Store]:
+    """Open a store whose log is elsewhere: what it emits waits in its outbox."""
+    if _known_scheme(url) == "memory":
+        from motet.stores.memory import MemoryLog, MemoryStore
+
+        yield MemoryStore(MemoryLog(clock), shared=False)
+        return
+    from motet.stores.sqlite import SqliteStore, open_database
+
+    _make_folder(url)
+    async with open_database(url, clock=clock) as database:
+        yield SqliteStore(database, shared=False)
 
 
 @asynccontextmanager
@@ -87,16 +193,23 @@ async def _memory(url: str, clock: Clock) -> AsyncIterator[tuple[Transport, Stor
 
 @asynccontextmanager
 async def _sqlite(url: str, clock: Clock) -> AsyncIterator[tuple[Transport, Store]]:
-    from motet.stores.sqlite import SqliteStore, open_database, parse_url
+    from motet.stores.sqlite import SqliteStore, open_database
     from motet.transports.sqlite import SqliteTransport
 
-    folder = Path(parse_url(url).path).parent
-    with suppress(OSError):  # what is wrong with the place is said by those who open it
-        folder.mkdir(exist_ok=True)
+    _make_folder(url)
     async with open_database(url, clock=clock) as database:
         yield SqliteTransport(database), SqliteStore(database)
 
 
+def _make_folder(url: str) -> None:
+    from motet.stores.sqlite import parse_url
+
+    folder = Path(parse_url(url).path).parent
+    with suppress(OSError):  # what is wrong with the place is said by those who open it
+        folder.mkdir(exist_ok=True)
+
+
 Opener = Callable[[str, Clock], AbstractAsyncContextManager[tuple[Transport, Store]]]
 
-_OPENERS: dict[str, Opener] = {"memory": _memory, "sqlite": _sqlite}
+
+_BOTH: dict[str, Opener] = {"memory": _memory, "sqlite": _sqlite}

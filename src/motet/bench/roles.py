@@ -114,6 +114,7 @@ class TimedStore:
         self.state = inner.state
         self.progress = inner.progress
         self.parked = inner.parked
+        self.handled = inner.handled
         self.groups = inner.groups
         self.all_done = asyncio.Event()
         self.latencies_us: list[int] = []

@@ -84,8 +84,10 @@ def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) 
     return _GAP.join(parts).rstrip()
 
 
-def size(size_bytes: int) -> str:
-    """Return a number of bytes for a person: `1.4 MB` (powers of ten)."""
+def size(size_bytes: int | None) -> str:
+    """Return a number of bytes for a person: `1.4 MB` (powers of ten); None: `unknown`."""
+    if size_bytes is None:
+        return "unknown"
     amount = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 1000:

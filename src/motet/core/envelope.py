@@ -10,8 +10,8 @@ from motet.core.clock import format_time, parse_time
 from motet.core.documents import DEPTH
 from motet.core.errors import CodecError
 from motet.core.event import ABSENT, NULL, Event
-from motet.core.ids import IdSource
-from motet.core.ports import Clock
+from motet.core.ids import Ids, IdSource
+from motet.core.ports import WallClock
 
 WIRE: Mapping[str, str] = dict(
     zip(Event.__struct_fields__, Event.__struct_encode_fields__, strict=True)
@@ -59,7 +59,7 @@ class Rules:
     """
 
     def __init__(
-        self, clock: Clock, *, ids: IdSource | None = None, limits: Limits | None = None
+        self, clock: WallClock, *, ids: Ids | None = None, limits: Limits | None = None
     ) -> None:
         self.limits = limits if limits is not None else Limits()
         self._clock = clock

@@ -14,6 +14,7 @@ class Event(
     frozen=True,
     kw_only=True,
     omit_defaults=True,
+    forbid_unknown_fields=True,
     gc=False,
     rename={
         "id": "eventId",
@@ -46,6 +47,10 @@ class Event(
     references: msgspec.Raw = ABSENT  # a JSON object: where heavy data lies
 
 
+Headers = tuple[tuple[str, bytes], ...]
+"""Headers of a broker's message, in order; a name may be there more than once."""
+
+
 class Partition(msgspec.Struct, frozen=True, order=True):
     """One ordered part of a topic: the unit of leasing and of progress."""
 
@@ -64,6 +69,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 1  # 1 on first delivery
     parked: int = 0  # id of the parked row it was read from; 0 when read from the log
     failed_us: int = 0  # instant of its first failure; 0: none yet
+    value: bytes = b""  # the bytes it came in; empty: they are those that `codec.encode` makes
+    headers: Headers = ()  # beside the bytes, where the transport has any
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -72,6 +79,8 @@ class Broken(msgspec.Struct, frozen=True):
     offset: int  # position in the partition
     value: bytes  # the bytes as they came
     error: str  # what is wrong, and where
+    key: bytes = b""
+    headers: Headers = ()
 
 
 class Batch(msgspec.Struct, frozen=True):

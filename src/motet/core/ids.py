@@ -7,9 +7,10 @@ milliseconds, the version, then bits that tell ids of one millisecond apart.
 import os
 import re
 from hashlib import blake2b
+from typing import Protocol
 
 from motet.core.clock import parse_time
-from motet.core.ports import Clock
+from motet.core.ports import WallClock
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TIMED = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7")  # how ids that begin with a time begin
@@ -23,6 +24,14 @@ def valid_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
+class Ids(Protocol):
+    """Where the ids of events come from that have none."""
+
+    def next(self) -> str:
+        """Return the id of the event at hand."""
+        ...
+
+
 class IdSource:
     """New ids, each greater than the one before.
 
@@ -30,7 +39,7 @@ class IdSource:
     One instance per process and thread.
     """
 
-    def __init__(self, clock: Clock, *, entropy: bytes | None = None) -> None:
+    def __init__(self, clock: WallClock, *, entropy: bytes | None = None) -> None:
         self._clock = clock
         self._last_ms = 0
         seed = entropy if entropy is not None else os.urandom(16)

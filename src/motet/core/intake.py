@@ -20,8 +20,8 @@ from motet.core.documents import Document
 from motet.core.envelope import WIRE, Limits, Rules, Unchecked
 from motet.core.errors import CodecError
 from motet.core.event import ABSENT, Event
-from motet.core.ids import IdSource
-from motet.core.ports import Clock
+from motet.core.ids import Ids
+from motet.core.ports import WallClock
 
 _KNOWN = frozenset(WIRE.values())
 _unchecked = msgspec.json.Decoder(Unchecked).decode
@@ -52,7 +52,7 @@ class Intake:
     """Reads events from outside. Holds no connection and no state but the source of ids."""
 
     def __init__(
-        self, clock: Clock, *, ids: IdSource | None = None, limits: Limits | None = None
+        self, clock: WallClock, *, ids: Ids | None = None, limits: Limits | None = None
     ) -> None:
         self._rules = Rules(clock, ids=ids, limits=limits)
 

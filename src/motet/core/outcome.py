@@ -97,3 +97,4 @@ class Commit(msgspec.Struct, frozen=True):
     retried: tuple[Park, ...] = ()
     settled: tuple[int, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
+    handled: tuple[str, ...] = ()  # ids to remember, where the log may have one twice: the inbox

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from motet.core import documents
-from motet.core.codec import encode_many
+from motet.core.codec import encode, encode_many
 from motet.core.envelope import CONTROL, TEXTS, WIRE, Limits
 from motet.core.errors import CodecError
 from motet.core.event import ABSENT, NULL, Event
@@ -94,6 +94,23 @@ def _plain(body: bytes) -> bool:
         return plain
     body.decode()
     return plain and (b"\xc2" not in body or not _C1.search(body))
+
+
+def encoded(events: Sequence[Event]) -> list[bytes]:
+    """Return each event as `codec.encode` makes it, once all of them were looked at.
+
+    Raises:
+        CodecError: one could not be read back, or is out of bounds; `where` is the member.
+    """
+    try:
+        values = [encode(event) for event in events]
+        if sound(events, [b"[%b]" % b",".join(values)]):
+            return values
+    except CodecError:
+        values = []
+    if error := fault(events):
+        raise error
+    return values or [encode(event) for event in events]
 
 
 def check(events: Sequence[Event]) -> None:

@@ -1,6 +1,6 @@
 """A transport and a store to which the things happen that a `Faults` decides."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 
 from motet.core.event import Batch, Event, Partition, Record
@@ -144,6 +144,10 @@ class FaultyStore:
         return await self._faults.call(
             "parked", lambda: self._inner.parked(group, partition, now_us=now_us, limit=limit)
         )
+
+    async def handled(self, group: str, topic: str, ids: Collection[str]) -> Set[str]:
+        """Which of these ids the group has handled."""
+        return await self._faults.call("handled", lambda: self._inner.handled(group, topic, ids))
 
     async def commit(self, commit: Commit) -> None:
         """Apply all of it, or nothing; perhaps without the caller hearing of it."""

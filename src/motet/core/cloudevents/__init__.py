@@ -21,12 +21,23 @@ come back as text, as the specification has it. An event without `source` is giv
 `/agents/{data.agentId}`, or `/motet`.
 """
 
-from motet.core.cloudevents.attributes import BATCHED, HTTP, KAFKA, STRUCTURED, Binding, is_json
+from motet.core.cloudevents.attributes import (
+    AMQP,
+    AMQP_COLON,
+    BATCHED,
+    HTTP,
+    KAFKA,
+    STRUCTURED,
+    Binding,
+    is_json,
+)
 from motet.core.cloudevents.reading import from_binary, from_document
 from motet.core.cloudevents.writing import to_batched, to_binary, to_structured
 
 __all__ = [
     # Media types and header names
+    "AMQP",
+    "AMQP_COLON",
     "BATCHED",
     "Binding",
     "HTTP",

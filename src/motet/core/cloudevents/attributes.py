@@ -63,6 +63,8 @@ class Binding(msgspec.Struct, frozen=True):
 
 HTTP = Binding("ce-", percent=True)
 KAFKA = Binding("ce_")
+AMQP = Binding("cloudEvents_")
+AMQP_COLON = Binding("cloudEvents:")  # read, never written: some clients take no colon in a name
 
 
 def is_name(name: str) -> bool:

@@ -4,7 +4,7 @@ A commit is checked in full before anything is changed, and nothing is awaited b
 check and the last change: that is its whole transaction.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 import msgspec
 
@@ -45,6 +45,7 @@ class MemoryStore:
         self._steps: dict[Place, _Step] = {}
         self._parked = ParkedRows()
         self._state = MemoryState()
+        self._inbox: set[tuple[str, str, str]] = set()  # group, topic, id
         self.outbox = MemoryOutbox()
         self.streams = MemoryStreams(log.clock)
         self.dead_letters = MemoryDeadLetters(log.clock, give_back=self._give_back)
@@ -70,6 +71,10 @@ class MemoryStore:
     ) -> Sequence[Record]:
         """Per key whose head is due: the head and what waits behind it, up to one not yet due."""
         return self._parked.due((group, partition), now_us=now_us)[:limit]
+
+    async def handled(self, group: str, topic: str, ids: Collection[str]) -> Set[str]:
+        """Which of these ids the group has handled."""
+        return {id for id in ids if (group, topic, id) in self._inbox}
 
     async def commit(self, commit: Commit) -> None:
         """Apply all of it, or nothing."""
@@ -113,6 +118,7 @@ class MemoryStore:
             for append in outcome.appends:
                 self.streams.extend(append.stream, append.events)
             self._send(outcome.emits)
+        self._inbox.update((commit.group, commit.partition.topic, id) for id in commit.handled)
         if self._shared:
             self._log.bell.ring()  # timers may be due earlier than the relay thought
 

@@ -1,6 +1,6 @@
 """The SQLite store: one commit, one savepoint at most, many commits in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence, Set
 
 import msgspec
 
@@ -9,7 +9,7 @@ from motet.core.event import Event, Partition, Record
 from motet.core.outcome import Append, Commit, Emit
 from motet.core.ports import GroupProgress, Progress
 from motet.drivers.sqlite import Database, Prepared, Transaction, array, prepare
-from motet.stores.sqlite import letters, outbox, state, steps, streams
+from motet.stores.sqlite import inbox, letters, outbox, state, steps, streams
 from motet.stores.sqlite.dead_letters import SqliteDeadLetters
 from motet.stores.sqlite.outbox import SqliteOutbox
 from motet.stores.sqlite.state import SqliteState
@@ -43,6 +43,10 @@ class SqliteStore:
     ) -> Sequence[Record]:
         """Per key whose head is due: the head and what waits behind it, up to one not yet due."""
         return steps.parked(self._database, group, partition, now_us=now_us, limit=limit)
+
+    async def handled(self, group: str, topic: str, ids: Collection[str]) -> Set[str]:
+        """Which of these ids the group has handled."""
+        return inbox.find(self._database, group, topic, ids)
 
     async def commit(self, commit: Commit) -> None:
         """Apply all of it, or nothing. Durable on return."""
@@ -120,3 +124,4 @@ class Work(msgspec.Struct, frozen=True):
             tx.log.add(each)
         outbox.insert(tx, self.later, self.payloads)
         letters.insert(tx, self.commit.dead, self.letter_ids)
+        inbox.remember(tx, self.commit)
