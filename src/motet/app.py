@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
-from motet.core.ports import Clock, Processor, Store, Transport
-from motet.handlers import Compiled, Handlers, Threads
+from motet.core.ports import Clock, Guarantee, Processor, ProgressKeeper, Store, Transport
+from motet.handlers import Compiled, DeliveryMode, Handlers, Threads
 from motet.resilience import RetryPolicy
-from motet.runtime import Relay, Running, Settings, Ticker, Worker
+from motet.runtime import Relay, Running, Settings, Ticker, TransportDelivery, Worker
 from motet.telemetry import Metrics
 
 
@@ -29,9 +29,15 @@ class App:
         self.upcast = self.handlers.upcast
         self._added: list[Compiled] = []
 
-    def add(self, processor: Processor, *, retry: RetryPolicy | None = None) -> None:
+    def add(
+        self,
+        processor: Processor,
+        *,
+        retry: RetryPolicy | None = None,
+        delivery: DeliveryMode = "store",
+    ) -> None:
         """Add a processor made elsewhere, as a consumer group of its own."""
-        self._added.append(Compiled(processor, retry or RetryPolicy(), ()))
+        self._added.append(Compiled(processor, retry or RetryPolicy(), (), delivery))
 
     def compile(self, *, executor: Executor | None = None) -> Sequence[Compiled]:
         """Return the consumer groups, ready to run; `executor` runs blocking handlers.
@@ -71,11 +77,13 @@ class App:
         metrics, policy = metrics or Metrics(), RetryPolicy()
         threads = Threads(settings.max_in_flight, name=self.name)
         relay = Relay(transport, store, clock=clock, retry=policy)
+        keeper = _keeper(transport)
+        broker = TransportDelivery(store, transport, keeper, clock=clock) if keeper else None
         workers = [
             Worker(
                 each.processor,
                 transport,
-                store,
+                broker if broker is not None and each.delivery == "transport" else store,
                 clock=clock,
                 retry=each.retry,
                 settings=settings,
@@ -87,12 +95,22 @@ class App:
         tickers = [
             Ticker(each, transport, clock=clock, retry=policy) for each in self.handlers.schedules
         ]
-        running = Running(workers, relay, tickers, transport=transport, store=store, clock=clock)
+        running = Running(
+            workers, relay, tickers, transport=transport, store=store, clock=clock, noting=broker
+        )
         try:
             async with running.at_work(drain_s=settings.drain_s):
                 yield running
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+
+    def delivery(self, group: str, transport: Transport) -> DeliveryMode:
+        """How a group is delivered to on a transport.
+
+        One that lives in the store's database has only one mode: all is one transaction there.
+        """
+        modes = {each.processor.name: each.delivery for each in self.compile()}
+        return modes[group] if _keeper(transport) is not None else "store"
 
     def _chosen(self, groups: Collection[str] | None, executor: Executor) -> Sequence[Compiled]:
         compiled = self.compile(executor=executor)
@@ -104,3 +122,10 @@ class App:
                 f"app {self.name!r} has no consumer group {missing[0]!r}; it has {sorted(known)}"
             )
         return [each for each in compiled if each.processor.name in groups]
+
+
+def _keeper(transport: Transport) -> ProgressKeeper | None:
+    """The transport, if progress may be kept there: one in the store's database does better."""
+    if Guarantee.SHARED_TX in transport.guarantees or not isinstance(transport, ProgressKeeper):
+        return None
+    return transport

@@ -16,6 +16,7 @@ from motet.handlers.signature import Function, Signature, Source, members, of_ev
 from motet.resilience import RetryPolicy
 
 OnFailure = Literal["park", "skip"]
+DeliveryMode = Literal["store", "transport"]
 
 
 class Options(TypedDict, total=False):
@@ -28,6 +29,7 @@ class Options(TypedDict, total=False):
     retry: RetryPolicy | None  # one policy per group
     on_failure: OnFailure | None  # do later events of a failed one's key wait? one answer per group
     timeout_s: float | None  # seconds; for async and blocking ones
+    delivery: DeliveryMode | None  # one mode per group; "store" unless given
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     retry: RetryPolicy | None = None
     on_failure: OnFailure | None = None
+    delivery: DeliveryMode | None = None
     reply: Callable[[object, Event], object] | None = None  # turns a result into what to publish
 
     @property
@@ -118,6 +121,7 @@ def declare(
         timeout_s=options.get("timeout_s"),
         retry=options.get("retry"),
         on_failure=options.get("on_failure"),
+        delivery=options.get("delivery"),
         reply=reply,
     )
     _check_options(handler)
@@ -152,6 +156,10 @@ def _check_options(handler: Handler) -> None:
         raise ConfigError(f"{name} has state= but no parameter annotated State")
     if handler.on_failure not in (None, "park", "skip"):
         raise ConfigError(f"{name}: on_failure is {handler.on_failure!r}; allowed: 'park', 'skip'")
+    if handler.delivery not in (None, "store", "transport"):
+        raise ConfigError(
+            f"{name}: delivery is {handler.delivery!r}; allowed: 'store', 'transport'"
+        )
 
 
 def _check_returns(handler: Handler) -> None:

@@ -3,9 +3,12 @@
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from zlib import crc32
 
-from motet.core.event import Batch, Event, Partition
-from motet.core.ports import Guarantee, Subscription, TopicInfo
+from motet.core.arrivals import Arrival, opened
+from motet.core.errors import Fenced
+from motet.core.event import Batch, Broken, Event, Partition
+from motet.core.ports import Advance, Guarantee, Message, Progress, Subscription, TopicInfo
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
 
@@ -141,6 +144,7 @@ class MemoryTransport:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._groups: dict[str, Group] = {}
+        self._advanced: dict[tuple[str, Partition], tuple[int, tuple[int, ...]]] = {}
         log.on_new_topic.append(self._balance)
 
     async def publish(self, topic: str, events: Sequence[Event]) -> int:
@@ -179,6 +183,36 @@ class MemoryTransport:
     async def changed(self, max_wait_s: float) -> None:
         """Return when something may have been published, or after `max_wait_s`."""
         await self._log.bell.wait(max_wait_s)
+
+    async def advanced(self, group: str, partition: Partition) -> Progress:
+        """Where the group was last noted to be."""
+        await self._log.clock.sleep(0)
+        next_offset, ahead = self._advanced.get((group, partition), (0, ()))
+        return Progress(next=next_offset, ahead=ahead)
+
+    async def advance(self, step: Advance) -> None:
+        """Append what the step emits, then note progress; nothing comes between the two."""
+        check([emit.event for emit in step.emits])
+        await self._log.clock.sleep(0)
+        place = (step.group, step.partition)
+        if step.next < self._advanced.get(place, (0, ()))[0]:
+            raise Fenced(f"{step.group!r} is past {step.next} in {step.partition}")
+        for emit in step.emits:
+            self._log.append(emit.topic, [emit.event])
+        self._advanced[place] = (step.next, step.ahead)
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages: events as they are read from a broker, or what is none."""
+        await self._log.clock.sleep(0)
+        for message in messages:
+            arrival = Arrival(0, message.value, message.key, message.headers)
+            found = opened(Partition(topic, 0), arrival)
+            if isinstance(found, Broken):
+                index = crc32(message.key) % len(self._log.partitions(topic))
+                partition = Partition(topic, index)
+                self._log.append_broken(partition, found.value, error=found.error)
+            else:
+                self._log.append(topic, [found.event])
 
     def expire(self, group: str, partition: Partition) -> None:
         """Take a lease away, as if its holder's heartbeats had stopped; for simulations."""
