@@ -52,7 +52,7 @@ def rendered(rows: Sequence[dict[str, str]]) -> str:
 
 def install(services: Sequence[Service]) -> None:
     """Install what the servers need and this machine lacks."""
-    wanted = [name for each in services if each.missing() for name in each.packages]
+    wanted = sorted({package for each in services for package in each.missing()})
     if wanted:
         say(f"services: installing {', '.join(wanted)}")
         packages.install(wanted)

@@ -50,31 +50,33 @@ def here() -> bool:
     return folder().is_dir()
 
 
-def missing() -> str | None:
-    """What has to be there to fetch them; None: nothing is missing."""
-    if shutil.which("mvn") is None:
-        return "Maven (apt-get install maven), which fetches the jars"
-    return f"{folder()}, which `make services` fetches"
+def missing() -> list[str]:
+    """What has to be installed to run them, and to fetch them if they are not here."""
+    wanted = [] if java() else ["default-jre-headless"]
+    if not here() and shutil.which("mvn") is None:
+        wanted.append("maven")
+    return wanted
 
 
 def fetch() -> None:
-    """Fetch them: about 45 MB, some 20 seconds the first time.
+    """Fetch them, unless they are here: about 45 MB, some 20 seconds.
 
     Raises:
-        ServiceError: Maven is missing or does not get them; with what it printed.
+        ServiceError: Maven does not get them; with what it printed.
     """
-    if shutil.which("mvn") is None:
-        raise ServiceError(f"kafka: {missing()} is missing")
+    if here():
+        return
     made = folder().with_name(f"{folder().name}.{os.getpid()}")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    pom = made / "pom.xml"
-    pom.write_text(_POM)
+    (made / "pom.xml").write_text(_POM)
+    command = ("mvn", "-B", "-q", "-f", f"{made}/pom.xml", "dependency:copy-dependencies")
     done = subprocess.run(
-        ["mvn", "-B", "-q", "-f", str(pom), "dependency:copy-dependencies",
-         "-DincludeScope=runtime", f"-DoutputDirectory={made}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [*command, "-DincludeScope=runtime", f"-DoutputDirectory={made}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         shutil.rmtree(made)
         raise ServiceError(f"kafka: Maven did not fetch the jars:\n{done.stdout[-2000:]}")

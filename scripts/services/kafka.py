@@ -3,7 +3,7 @@
 import base64
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from scripts.services import jars, probes
 from scripts.services.service import HOST, Service, ServiceError
 
 # Groups gather at once, retention and compaction are seen to work within a second, and a topic
-# that nobody made is an error.
+# that nobody made is an error. A broker that was killed may come back when its session has ended.
 _CONFIG = """\
 process.roles=broker,controller
 node.id=1
@@ -20,6 +20,8 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
 log.dirs={folder}/data
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 num.partitions=1
 default.replication.factor=1
@@ -62,10 +64,8 @@ class Kafka(Service):
     def url(self) -> str:
         return f"kafka://{HOST}:{self.port}"
 
-    def missing(self) -> str | None:
-        if jars.java() is None:
-            return "a Java of 17 or newer (apt-get install openjdk-17-jre-headless)"
-        return None if jars.here() else jars.missing()
+    def missing(self) -> Sequence[str]:
+        return jars.missing()
 
     def answering(self) -> bool:
         return probes.kafka(HOST, self.port)
@@ -79,6 +79,7 @@ class Kafka(Service):
             host=HOST, port=self.port, controller=self.port + 1, folder=self.folder
         )
         self._properties.write_text(text)
+        jars.fetch()
         if not (self.folder / "data" / "bootstrap.checkpoint").exists():
             self._format()
 
@@ -95,7 +96,3 @@ class Kafka(Service):
 
     def _java(self, *options: str) -> Sequence[str]:
         return [str(jars.java()), *options, "-cp", f"{jars.folder()}/*"]
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        return {"kafka": self.url}

@@ -24,7 +24,6 @@ class Mosquitto(Service):
     """A Mosquitto that keeps retained messages and the sessions that ask for it."""
 
     name: ClassVar[str] = "mosquitto"
-    packages: ClassVar[Sequence[str]] = ("mosquitto",)
 
     @property
     def url(self) -> str:
@@ -35,8 +34,8 @@ class Mosquitto(Service):
         """The server's program; None: it is not installed."""
         return shutil.which("mosquitto") or shutil.which("mosquitto", path=_SEARCHED)
 
-    def missing(self) -> str | None:
-        return None if self.binary else "mosquitto"
+    def missing(self) -> Sequence[str]:
+        return () if self.binary else ("mosquitto",)
 
     def answering(self) -> bool:
         return probes.mqtt(HOST, self.port)

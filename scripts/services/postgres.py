@@ -33,7 +33,6 @@ class Postgres(Service):
     """A PostgreSQL with a database and a user `motet`, as durable as it comes."""
 
     name: ClassVar[str] = "postgres"
-    packages: ClassVar[Sequence[str]] = ("postgresql",)
     stopping: ClassVar[signal.Signals] = signal.SIGINT  # "fast": do not wait for clients
 
     @property
@@ -50,12 +49,11 @@ class Postgres(Service):
         found = shutil.which("initdb")
         return Path(found).parent if found else None
 
-    def missing(self) -> str | None:
-        if self.binaries is None:
-            return "postgresql"
+    def missing(self) -> Sequence[str]:
+        wanted = [] if self.binaries else ["postgresql"]
         if os.geteuid() == 0 and shutil.which("setpriv") is None:
-            return "setpriv (PostgreSQL does not run as root)"
-        return None
+            wanted.append("util-linux")  # setpriv: PostgreSQL does not run as root
+        return wanted
 
     def answering(self) -> bool:
         return probes.postgres(HOST, self.port, user=USER, database=USER)

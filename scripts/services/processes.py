@@ -5,7 +5,6 @@ whose command line does not hold the words that only ours has.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from time import monotonic
+
+from scripts.services.ties import Tie
 
 _LOOK_S = 0.02
 
@@ -59,7 +60,7 @@ class Process:
 
     Args:
         words: what its command line holds and no other process's does.
-        tied: it is killed when the process that started it ends, where the system can do that.
+        tied: it is killed when the process that started it ends, however that ends.
     """
 
     def __init__(self, folder: Path, name: str, *, words: Sequence[str], tied: bool) -> None:
@@ -68,6 +69,7 @@ class Process:
         self._words = words
         self._tied = tied
         self._child: subprocess.Popen[bytes] | None = None
+        self._tie: Tie | None = None
 
     @property
     def pid(self) -> int | None:
@@ -85,8 +87,6 @@ class Process:
         """Start it with a log of its own; the log of the last time is kept as `NAME.log.1`."""
         if self.log.exists():
             self.log.replace(f"{self.log}.1")
-        if self._tied and (setpriv := shutil.which("setpriv")):
-            command = [setpriv, "--pdeathsig", "KILL", *command]
         with self.log.open("wb") as log:
             self._child = subprocess.Popen(
                 command,
@@ -98,6 +98,8 @@ class Process:
                 start_new_session=True,
             )
         self._pid_file.write_text(f"{self._child.pid}\n")
+        if self._tied:
+            self._tie = Tie(self._child.pid)
 
     def ended(self) -> int | None:
         """The exit code of what `start` of this object started; None: it runs."""
@@ -111,16 +113,25 @@ class Process:
             if not until(lambda: self.pid is None, limit_s=limit_s):
                 self.kill()
         self._pid_file.unlink(missing_ok=True)
+        self._forget()
 
     def kill(self) -> None:
         """End it and what it has started with SIGKILL, return when it has ended."""
         pid = self.pid
-        if pid is None:
-            return
-        family = [pid, *children(pid)]
-        for each in family:
-            _signal(each, signal.SIGKILL)
-        until(lambda: self.pid is None and not any(map(command_line, family)), limit_s=10)
+        if pid is not None:
+            family = [pid, *children(pid)]
+            for each in family:
+                _signal(each, signal.SIGKILL)
+            until(lambda: self.pid is None and not any(map(command_line, family)), limit_s=10)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._child is not None:
+            self._child.wait(10)  # its last breath: the command line is gone a moment earlier
+            self._child = None
+        if self._tie is not None:
+            self._tie.cut()
+            self._tie = None
 
     def tail(self, lines: int = 20) -> str:
         """The end of its log."""

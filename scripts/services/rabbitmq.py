@@ -34,7 +34,6 @@ class RabbitMQ(Service):
 
     name: ClassVar[str] = "rabbitmq"
     ports: ClassVar[int] = 5
-    packages: ClassVar[Sequence[str]] = ("rabbitmq-server",)
 
     def __init__(self, folder: Path, port: int, *, tied: bool = False) -> None:
         super().__init__(folder, port, tied=tied)
@@ -56,8 +55,9 @@ class RabbitMQ(Service):
             "rabbitmq streams": f"rabbitmq-stream://{login}:{self._stream}",
         }
 
-    def missing(self) -> str | None:
-        return None if Path(_PROGRAM).exists() and shutil.which("epmd") else "rabbitmq-server"
+    def missing(self) -> Sequence[str]:
+        here = Path(_PROGRAM).exists() and shutil.which("epmd")
+        return () if here else ("rabbitmq-server",)
 
     def answering(self) -> bool:
         return probes.amqp(HOST, self.port) and all(
@@ -104,11 +104,7 @@ class RabbitMQ(Service):
             "RABBITMQ_LOG_BASE": f"{at}/log",
             "RABBITMQ_MNESIA_BASE": f"{at}/mnesia",
             "RABBITMQ_NODENAME": f"motet-{self.port}@localhost",
-            # Schedulers that spin while they wait take the processor from what is being tested.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                "+sbwt none +sbwtdcpu none +sbwtdio none "
-                "-kernel inet_dist_use_interface {127,0,0,1}"
-            ),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
 
     def stop(self) -> None:

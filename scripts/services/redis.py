@@ -25,7 +25,6 @@ class Redis(Service):
     """A Redis 7 that keeps what is written in an append-only file."""
 
     name: ClassVar[str] = "redis"
-    packages: ClassVar[Sequence[str]] = ("redis-server",)
 
     @property
     def url(self) -> str:
@@ -36,8 +35,8 @@ class Redis(Service):
         """The server's program; None: it is not installed."""
         return shutil.which("redis-server")
 
-    def missing(self) -> str | None:
-        return None if self.binary else "redis-server"
+    def missing(self) -> Sequence[str]:
+        return () if self.binary else ("redis-server",)
 
     def answering(self) -> bool:
         return probes.redis(HOST, self.port)

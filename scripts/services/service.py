@@ -30,7 +30,6 @@ class Service:
 
     name: ClassVar[str]
     ports: ClassVar[int] = 1
-    packages: ClassVar[Sequence[str]] = ()  # Debian's
     limit_s: ClassVar[float] = 60.0  # for starting
     stopping: ClassVar[signal.Signals] = signal.SIGTERM
 
@@ -50,8 +49,8 @@ class Service:
         """Everything that can be connected to, by name."""
         return {self.name: self.url}
 
-    def missing(self) -> str | None:
-        """What has to be installed first; None: nothing."""
+    def missing(self) -> Sequence[str]:
+        """What has to be installed first, as Debian names its packages."""
         raise NotImplementedError
 
     def answering(self) -> bool:
@@ -84,7 +83,7 @@ class Service:
         began_s = monotonic()
         if not self.running:
             if missing := self.missing():
-                raise ServiceError(f"{self.name}: {missing} is missing")
+                raise ServiceError(f"{self.name}: {', '.join(missing)} is missing")
             if self.answering():
                 raise ServiceError(
                     f"{self.name}: port {self.port} is taken by one that was not started from "
@@ -93,7 +92,8 @@ class Service:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.prepare()
             self.process.start(self.command(), environ=self.environ(), folder=self.folder)
-        if not until(self._settled, limit_s=self.limit_s, look_s=0.05) or not self.answering():
+        until(self._settled, limit_s=self.limit_s, look_s=0.05)
+        if self.process.ended() is not None or not self.answering():
             self._fail(monotonic() - began_s)
         return monotonic() - began_s
 
@@ -109,7 +109,7 @@ class Service:
         return Process(self.folder, name, words=words, tied=self.tied)
 
     def _settled(self) -> bool:
-        return self.answering() or self.process.ended() is not None
+        return self.process.ended() is not None or self.answering()
 
     def _fail(self, took_s: float) -> None:
         code = self.process.ended()
