@@ -415,15 +415,18 @@ async def test_a_port_that_is_taken_is_an_error_and_nothing_is_left(echo: Echo) 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
     folder: Path = tmp_path_factory.mktemp("valkey")
-    with ValkeyServer(data_dir=folder) as server:
-        yield server
+    with socket.socket() as place:  # bound, it keeps the port from others but not from Valkey
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        with ValkeyServer(place.getsockname()[1], data_dir=folder) as server:
+            yield server
 
 
 @asynccontextmanager
 async def _redis(proxy: FaultProxy) -> AsyncIterator["redis.asyncio.Redis"]:
     host, port = proxy.address
     client = redis.asyncio.Redis(
-        host=host, port=port, socket_timeout=0.2, retry=Retry(NoBackoff(), 0)
+        host=host, port=port, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)
     )
     async with client:
         yield client
