@@ -20,14 +20,12 @@ from scripts.services import jars, packages
 from scripts.services.known import NAMES, folder, known
 from scripts.services.service import Service, ServiceError
 
-_STATES = ("answers", "answers, not started from here", "runs, does not answer", "stopped")
-
 
 def state(service: Service) -> str:
     """How a server is, in the words of the table."""
     if service.answering():
-        return _STATES[0] if service.running else _STATES[1]
-    return _STATES[2] if service.running else _STATES[3]
+        return "answers" if service.running else "answers, not started from here"
+    return "runs, does not answer" if service.running else "stopped"
 
 
 def table(services: Sequence[Service]) -> list[dict[str, str]]:
@@ -81,11 +79,16 @@ def start(services: Sequence[Service]) -> list[str]:
 
 
 def stop(services: Sequence[Service]) -> None:
-    """End those that were started from here."""
-    for each in services:
-        was = each.running
-        each.stop()
-        say(f"{each.name}: {'stopped' if was else 'was not running'}")
+    """End those that were started from here, side by side."""
+    with ThreadPoolExecutor(max_workers=len(services)) as pool:
+        for line in pool.map(_stopped, services):
+            say(line)
+
+
+def _stopped(service: Service) -> str:
+    was = service.running
+    service.stop()
+    return f"{service.name}: {'stopped' if was else 'was not running'}"
 
 
 def say(line: str) -> None:

@@ -51,8 +51,8 @@ def kafka(host: str, port: int) -> bool:
     answer = ask(host, port, struct.pack(">i", len(body)) + body, at_least=12)
     if not answer:
         return False
-    _size, correlation, brokers = struct.unpack_from(">iii", answer)
-    return correlation == 7 and brokers >= 1
+    correlation, brokers = struct.unpack_from(">ii", answer, 4)
+    return bool(correlation == 7 and brokers >= 1)
 
 
 def amqp(host: str, port: int) -> bool:

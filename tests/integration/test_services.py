@@ -111,6 +111,8 @@ def test_what_a_killed_server_had_acknowledged_is_there_when_it_is_back(
     with own(kind) as service:
         url = service.urls.get("rabbitmq management", service.url)
         keeps(url, name)
+        if isinstance(service, RabbitMQ):
+            assert until(lambda: service.knows(name), limit_s=10)
 
         service.kill()
         assert not service.answering()
