@@ -9,7 +9,7 @@ from scripts.services.redis import Redis
 from scripts.services.service import Service, ServiceError
 
 __all__ = [
-    # one of your own: `with`out a sleep, in a folder and on ports of its own
+    # one of your own, in a folder and on ports that you say
     "Kafka",
     "Mosquitto",
     "Postgres",
