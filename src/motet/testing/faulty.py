@@ -180,6 +180,14 @@ class _FaultyOutbox:
     async def done(self, ids: Collection[int]) -> None:
         await self._faults.call("outbox.done", lambda: self._inner.done(ids))
 
+    async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
+        return await self._faults.call(
+            "outbox.lead", lambda: self._inner.lead(owner, now_us=now_us, until_us=until_us)
+        )
+
+    async def changed(self, max_wait_s: float) -> None:
+        await self._faults.call("outbox.changed", lambda: self._inner.changed(max_wait_s))
+
     async def next_due_us(self) -> int | None:
         return await self._faults.call("outbox.next_due_us", self._inner.next_due_us)
 
