@@ -6,7 +6,7 @@ from zlib import crc32
 import msgspec
 
 from motet.core import cloudevents
-from motet.core.arrivals import Arrival, opened
+from motet.core.arrivals import Arrival, opened, opened_values
 from motet.core.event import Batch, Broken, Event, Partition, Record
 from motet.core.ports import Message
 from motet.core.refusals import encoded
@@ -27,20 +27,11 @@ class Load(msgspec.Struct):
     plain: bool = True  # each entry is its data alone
     entries: dict[int, list[bytes]] = {}  # arguments by partition
     counts: dict[int, int] = {}  # entries by partition
-    size_bytes: int = 0
 
     def add(self, index: int, arguments: list[bytes]) -> None:
         """Add one entry."""
         self.entries.setdefault(index, []).extend(arguments)
         self.counts[index] = self.counts.get(index, 0) + 1
-
-    def add_plain(self, index: int, value: bytes) -> None:
-        """Add one entry that is its data alone."""
-        held = self.entries.get(index)
-        if held is None:
-            self.entries[index] = [value]
-        else:
-            held.append(value)
 
     @property
     def partitions(self) -> list[Partition]:
@@ -65,9 +56,13 @@ def load(topic: str, events: Sequence[Event], *, partitions: int, mode: str) -> 
     values = encoded(events)
     loaded = Load(topic, plain=mode == "none")
     if mode == "none":
-        add = loaded.add_plain
+        entries = loaded.entries
         for event, value in zip(events, values, strict=True):
-            add(crc32(event.key.encode()) % partitions, value)
+            index = crc32(event.key.encode()) % partitions
+            if index in entries:
+                entries[index].append(value)
+            else:
+                entries[index] = [value]
         return loaded
     fields = _binary if mode == "binary" else _structured
     for event in events:
@@ -109,18 +104,26 @@ def read(partition: Partition, entries: Sequence[Entry], *, key: bytes, end: int
     offsets: Sequence[int] = range(first, last + 1)
     if len(offsets) != len(entries):  # some were deleted
         offsets = [offset_of(entry[0], key) for entry in entries]
+    values = [fields[1] for _, fields in entries if len(fields) == 2 and fields[0] == DATA]
+    if len(values) == len(entries):
+        records, broken = opened_values(partition, offsets, values)
+    else:
+        records, broken = _mixed(partition, offsets, entries)
+    return Batch(partition, tuple(records), tuple(broken), end=last + 1)
+
+
+def _mixed(
+    partition: Partition, offsets: Sequence[int], entries: Sequence[Entry]
+) -> tuple[list[Record], list[Broken]]:
     records: list[Record] = []
     broken: list[Broken] = []
     for offset, (_, fields) in zip(offsets, entries, strict=True):
-        if len(fields) == 2 and fields[0] == DATA:
-            found = opened(partition, Arrival(offset, fields[1]))
-        else:
-            found = opened(partition, _arrival(offset, fields))
+        found = opened(partition, _arrival(offset, fields))
         if isinstance(found, Record):
             records.append(found)
         else:
             broken.append(found)
-    return Batch(partition, tuple(records), tuple(broken), end=last + 1)
+    return records, broken
 
 
 def _arrival(offset: int, fields: list[bytes]) -> Arrival:
