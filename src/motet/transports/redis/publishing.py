@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.core.errors import Fenced, Unavailable
-from motet.core.event import Event, Partition
-from motet.core.ports import Advance, Message, Progress
+from motet.core.event import Event, Message, Partition
+from motet.core.ports import Advance, Progress
 from motet.transports.redis.catalogue import Catalogue
 from motet.transports.redis.connection import Connection, pack
 from motet.transports.redis.entries import Load, joined, load, load_messages

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from motet.core.errors import Fenced, TransientError
-from motet.core.event import Batch, Event, Partition
-from motet.core.ports import Advance, Clock, Guarantee, Message, Progress, Subscription, TopicInfo
+from motet.core.event import Batch, Event, Message, Partition
+from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, TopicInfo
 from motet.drivers.beside import beside
 from motet.telemetry import bind
 from motet.transports.redis.catalogue import Catalogue
