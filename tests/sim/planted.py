@@ -211,11 +211,11 @@ def progress_jumps_to_the_furthest(patch: pytest.MonkeyPatch) -> None:
 def marked_published_before_it_is(patch: pytest.MonkeyPatch) -> None:
     """The outbox forgets an event before the log has it."""
 
-    async def publish(relay: Relay, topic: str, queued: Sequence[Queued]) -> None:
+    async def send(relay: Relay, topic: str, queued: Sequence[Queued], sent: list[int]) -> None:
         await relay._outbox.done([each.id for each in queued])
         await relay._transport.publish(topic, [each.emit.event for each in queued])
 
-    patch.setattr(Relay, "_publish", publish)
+    patch.setattr(Relay, "_send", send)
 
 
 def emits_of_retries_are_lost(patch: pytest.MonkeyPatch) -> None:

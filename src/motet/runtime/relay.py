@@ -1,8 +1,8 @@
 """Publishes what the outbox holds when it is due: timers, and all when the log is elsewhere."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
 
 from motet.core.codec import encode
 from motet.core.errors import CodecError, TransientError
@@ -22,7 +22,7 @@ _LEAD_S = 3.0  # how long others wait for a relay that is gone
 
 
 class Relay:
-    """At least once, in the order written, with stable ids.
+    """At least once, in the order written within each topic, with stable ids.
 
     An event that the log refuses becomes a dead letter without a group; the others go on.
 
@@ -92,8 +92,19 @@ class Relay:
         if not await self._leads():
             return False
         due = await self._outbox.due(now_us=self._clock.now_us(), limit=_LIMIT)
-        for topic, queued in groupby(due, key=_topic):
-            await self._publish(topic, list(queued))
+        by_topic: dict[str, list[Queued]] = defaultdict(list)
+        for queued in due:
+            by_topic[queued.emit.topic].append(queued)
+        sent: list[int] = []
+        async with asyncio.TaskGroup() as tasks:
+            sending = [
+                tasks.create_task(self._send(topic, queued, sent), name=f"relay/{topic}")
+                for topic, queued in by_topic.items()
+            ]
+        # Only now: a crash before this line publishes again, and the ids make that harmless.
+        await self._outbox.done(sent)
+        for failed in filter(None, [each.result() for each in sending]):
+            raise failed
         return bool(due)
 
     async def _leads(self) -> bool:
@@ -112,26 +123,37 @@ class Relay:
             now_us = self._clock.now_us()
             await self._outbox.lead(self._name, now_us=now_us, until_us=now_us)
 
-    async def _publish(self, topic: str, queued: Sequence[Queued]) -> None:
+    async def _send(
+        self, topic: str, queued: Sequence[Queued], sent: list[int]
+    ) -> TransientError | None:
+        """Publish to one topic, in order; note the rows that are done with in `sent`."""
         try:
             await self._transport.publish(topic, [each.emit.event for each in queued])
         except CodecError as err:
-            await self._part(topic, queued, err)
-            return
-        # Only now: a crash before this line publishes again, and the ids make that harmless.
-        await self._outbox.done([each.id for each in queued])
+            return await self._part(topic, queued, err, sent)
+        except TransientError as err:
+            return err
+        sent += [each.id for each in queued]
+        return None
 
-    async def _part(self, topic: str, queued: Sequence[Queued], error: CodecError) -> None:
+    async def _part(
+        self, topic: str, queued: Sequence[Queued], error: CodecError, sent: list[int]
+    ) -> TransientError | None:
         """Publish one by one, to find those that are refused; they are dead letters."""
         if len(queued) > 1:
             for each in queued:
-                await self._publish(topic, [each])
-            return
+                if (failed := await self._send(topic, [each], sent)) is not None:
+                    return failed
+            return None
         (refused,) = queued
         log.warning("relay.refused", extra={"topic": topic, "error": str(error)})
-        await self._dead_letters.add([_letter(refused.emit, error)])
-        # Only now: a crash before this line leaves a second letter, and none is lost.
-        await self._outbox.done([refused.id])
+        try:
+            await self._dead_letters.add([_letter(refused.emit, error)])
+        except TransientError as err:
+            return err
+        # A crash before this row is noted leaves a second letter, and none is lost.
+        sent.append(refused.id)
+        return None
 
     async def _wait_s(self) -> float:
         if not self._led_until_us:
@@ -148,10 +170,6 @@ class Relay:
         except TimeoutError:
             pass
         self._news.clear()
-
-
-def _topic(queued: Queued) -> str:
-    return queued.emit.topic
 
 
 def _letter(emit: Emit, error: CodecError) -> DeadLetter:
