@@ -52,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event | None
     value: bytes = b""
     error: str = ""
+    key: bytes = b""
     headers: Headers = ()
 
 
@@ -80,7 +81,9 @@ class PartitionLog:
                 if e.event is not None
             ),
             broken=tuple(
-                Broken(i, e.value, e.error) for i, e in enumerate(found, first) if e.event is None
+                Broken(i, e.value, e.error, e.key, e.headers)
+                for i, e in enumerate(found, first)
+                if e.event is None
             ),
             end=first + len(found),
         )
@@ -169,12 +172,14 @@ class MemoryLog:
         end = log.partitions[partition.index].end
         found = opened(partition, Arrival(end, message.value, message.key, message.headers))
         if isinstance(found, Broken):
-            self.append_broken(partition, found.value, error=found.error)
+            now_us = self.clock.now_us()
+            entry = Entry(now_us, None, found.value, found.error, message.key, message.headers)
+            log.partitions[partition.index].entries.append(entry)
         elif found.event.id not in log.ids:
             log.ids.add(found.event.id)
-            entry = Entry(self.clock.now_us(), found.event, found.value, "", message.headers)
+            entry = Entry(self.clock.now_us(), found.event, found.value, headers=message.headers)
             log.partitions[partition.index].entries.append(entry)
-            self.ring(partition)
+        self.ring(partition)
 
     def read(self, partition: Partition, *, offset: int, limit: int) -> Batch:
         """Return what lies from `offset` on; an unknown partition is empty."""

@@ -92,6 +92,9 @@ class Group:
     def leave(self, member: Member) -> None:
         """Remove a subscriber and give its partitions to the others."""
         self._members.remove(member)
+        for partition, lease in list(self._leases.items()):
+            if lease.owner is member:
+                self._leases.pop(partition).lose()
         self.balance()
 
     def balance(self) -> None:
@@ -103,6 +106,10 @@ class Group:
         for rank, partition in enumerate(partitions):
             readers = [m for m in self._members if partition.topic in m.topics]
             self._give(partition, readers[rank % len(readers)])
+
+    def held(self, partition: Partition) -> bool:
+        """Whether somebody has a partition."""
+        return partition in self._leases
 
     def expire(self, partition: Partition) -> None:
         """Take a partition from its holder, as if its heartbeats had stopped, for the next one."""
@@ -193,6 +200,9 @@ class MemoryTransport:
         check([emit.event for emit in step.emits])
         await self._log.clock.sleep(0)
         place = (step.group, step.partition)
+        group = self._groups.get(step.group)
+        if group is not None and not group.held(step.partition):
+            raise Fenced(f"nobody of {step.group!r} has {step.partition}")
         if step.next < self._advanced.get(place, (0, ()))[0]:
             raise Fenced(f"{step.group!r} is past {step.next} in {step.partition}")
         for emit in step.emits:
