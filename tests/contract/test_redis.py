@@ -1,34 +1,26 @@
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from redis import Redis
 
 from motet.core.clock import SystemClock
 from motet.core.ports import Transport
 from motet.testing.contracts import TransportContract
 from motet.transports.redis import RedisTransport, open_transport
-
-
-def server(name: str) -> str:
-    """The URL of a real server; skipped on a laptop without one, a failure in CI."""
-    url = os.environ.get(name, "")
-    if not url and os.environ.get("CI") == "true":
-        pytest.fail(f"{name} names no server")
-    if not url:
-        pytest.skip(f"{name} names no server")
-    return url
+from tests.services import real, valkey
 
 
 class RedisContract(TransportContract):
     guarantees = RedisTransport.guarantees
-    url = ""
+
+    def url(self) -> str:
+        """A server that may be shared: each transport has a prefix of its own."""
+        raise NotImplementedError
 
     @asynccontextmanager
     async def make(self) -> AsyncIterator[Transport]:
-        url, prefix = server(self.url), f"t{secrets.token_hex(6)}:"
+        url, prefix = self.url(), f"t{secrets.token_hex(6)}:"
         async with open_transport(f"{url}?prefix={prefix}", SystemClock()) as transport:
             yield transport
         with Redis.from_url(url) as redis:
@@ -41,8 +33,10 @@ class RedisContract(TransportContract):
 
 
 class TestRedisTransport(RedisContract):
-    url = "MOTET_TEST_REDIS_URL"
+    def url(self) -> str:
+        return real("redis")
 
 
 class TestValkeyTransport(RedisContract):
-    url = "MOTET_TEST_VALKEY_URL"
+    def url(self) -> str:
+        return valkey()

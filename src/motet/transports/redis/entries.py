@@ -7,8 +7,7 @@ import msgspec
 
 from motet.core import cloudevents
 from motet.core.arrivals import Arrival, opened, opened_values
-from motet.core.event import Batch, Broken, Event, Partition, Record
-from motet.core.ports import Message
+from motet.core.event import Batch, Broken, Event, Message, Partition, Record
 from motet.core.refusals import encoded
 from motet.transports.redis.keys import offset_of
 
