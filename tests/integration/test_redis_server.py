@@ -236,6 +236,41 @@ async def test_hard_retention_waits_for_nobody(url: str, direct: Redis, prefix: 
         await _trimmed(transport, 6)
 
 
+async def test_a_group_of_another_program_is_taken_over_where_it_stood(
+    transport: RedisTransport, direct: Redis, prefix: str
+) -> None:
+    stream = f"{prefix}{{t}}:0"
+    await transport.publish("t", make_events(10))
+    direct.xgroup_create(stream, "g", "0")
+    direct.xreadgroup("g", "a dead consumer", {stream: ">"}, count=8)
+    direct.xack(stream, "g", "1-0", "1-1", "1-2")
+    async with leased(transport, "t") as lease:
+        progress = await transport.advanced("g", PARTITION)
+        assert progress == Progress(next=3)
+        await lease.seek(progress.next)
+        assert [event.id for event in await take(lease, 7)] == [
+            event.id for event in make_events(7, first=3)
+        ]
+        await lease.ack(6)
+        await until(lambda: direct.xpending(stream, "g")["pending"] == 2, CLOCK)
+        assert [each["name"] for each in direct.xpending(stream, "g")["consumers"]] == ["motet"]
+        await transport.advance(Advance("g", PARTITION, 10))
+        await lease.ack(10)
+    assert direct.xpending(stream, "g")["pending"] == 0
+    (group,) = direct.xinfo_groups(stream)
+    assert (group["last-delivered-id"], group["lag"]) == ("1-9", 0)
+
+
+async def test_a_group_without_pending_entries_is_taken_over_after_its_last(
+    transport: RedisTransport, direct: Redis, prefix: str
+) -> None:
+    await transport.publish("t", make_events(10))
+    direct.xgroup_create(f"{prefix}{{t}}:0", "g", "1-4")
+    assert await transport.advanced("g", PARTITION) == Progress(next=5)
+    assert await transport.advanced("nobody", PARTITION) == Progress()
+    assert await transport.advanced("g", Partition("none", 0)) == Progress()
+
+
 async def test_scripts_that_the_server_has_lost_are_given_again(
     transport: RedisTransport, direct: Redis
 ) -> None:

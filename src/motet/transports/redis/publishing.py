@@ -171,8 +171,6 @@ def progress(value: bytes) -> Progress:
     Raises:
         Unavailable: something else was written there.
     """
-    if not value:
-        return Progress()
     try:
         noted = _noted(value)
     except (msgspec.MsgspecError, UnicodeError) as err:

@@ -9,6 +9,7 @@ from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, 
 from motet.drivers.beside import beside
 from motet.telemetry import bind
 from motet.transports.redis.catalogue import Catalogue
+from motet.transports.redis.claims import adopted
 from motet.transports.redis.connection import Connection, pack
 from motet.transports.redis.entries import read
 from motet.transports.redis.keys import Keys
@@ -56,12 +57,18 @@ class RedisTransport:
         await self._publishing.send(topic, messages)
 
     async def advanced(self, group: str, partition: Partition) -> Progress:
-        """Where the server has the group."""
+        """Where the server has the group.
+
+        Where Motet noted nothing, its consumer group there says it: another program's consumers
+        may have come so far.
+        """
         value = await self._publishing.noted(group, partition)
         lease = self._held.get((group, partition))
         if lease is not None:
             lease.progress = value
-        return progress(value)
+        if value:
+            return progress(value)
+        return Progress(next=await adopted(self._control, self._keys.stream(partition), group))
 
     async def advance(self, step: Advance) -> None:
         """Publish what the step emits and note progress: both, or neither."""
