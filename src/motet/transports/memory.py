@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
-from motet.core.event import Batch, Event, Partition
-from motet.core.ports import Guarantee, Subscription, TopicInfo
+from motet.core.errors import Fenced
+from motet.core.event import Batch, Event, Message, Partition
+from motet.core.ports import Advance, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
 
@@ -141,6 +142,7 @@ class MemoryTransport:
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._groups: dict[str, Group] = {}
+        self._advanced: dict[tuple[str, Partition], tuple[int, tuple[int, ...]]] = {}
         log.on_new_topic.append(self._balance)
 
     async def publish(self, topic: str, events: Sequence[Event]) -> int:
@@ -179,6 +181,29 @@ class MemoryTransport:
     async def changed(self, max_wait_s: float) -> None:
         """Return when something may have been published, or after `max_wait_s`."""
         await self._log.bell.wait(max_wait_s)
+
+    async def advanced(self, group: str, partition: Partition) -> Progress:
+        """Where the group was last noted to be."""
+        await self._log.clock.sleep(0)
+        next_offset, ahead = self._advanced.get((group, partition), (0, ()))
+        return Progress(next=next_offset, ahead=ahead)
+
+    async def advance(self, step: Advance) -> None:
+        """Append what the step emits, then note progress; nothing comes between the two."""
+        check([emit.event for emit in step.emits])
+        await self._log.clock.sleep(0)
+        place = (step.group, step.partition)
+        if step.next < self._advanced.get(place, (0, ()))[0]:
+            raise Fenced(f"{step.group!r} is past {step.next} in {step.partition}")
+        for emit in step.emits:
+            self._log.append(emit.topic, [emit.event])
+        self._advanced[place] = (step.next, step.ahead)
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages, bytes and headers as they are."""
+        await self._log.clock.sleep(0)
+        for message in messages:
+            self._log.append_message(topic, message)
 
     def expire(self, group: str, partition: Partition) -> None:
         """Take a lease away, as if its holder's heartbeats had stopped; for simulations."""
