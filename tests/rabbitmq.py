@@ -1,54 +1,48 @@
-"""A RabbitMQ for tests: each asks for a vhost of its own, which is removed with all that is in it.
-
-`MOTET_TEST_RABBITMQ_URL` names the broker, `MOTET_TEST_RABBITMQ_MANAGEMENT` its HTTP API.
-"""
+"""RabbitMQ for tests: each test gets a vhost of its own, removed with all that is in it."""
 
 import asyncio
-import os
+import base64
+import json
 import secrets
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-import pytest
-
-URL = os.environ.get("MOTET_TEST_RABBITMQ_URL", "")
-MANAGEMENT = os.environ.get("MOTET_TEST_RABBITMQ_MANAGEMENT", "")
-
-
-def require() -> None:
-    """Skip the test on a laptop without the broker; fail it in CI."""
-    if not URL or not MANAGEMENT:
-        why = "no RabbitMQ: set MOTET_TEST_RABBITMQ_URL and MOTET_TEST_RABBITMQ_MANAGEMENT"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+from scripts.services import known
+from tests.services import real
 
 
 @asynccontextmanager
 async def vhost() -> AsyncIterator[str]:
-    """The URL of a vhost that is empty."""
-    require()
+    """The URL of a vhost that is empty, on the broker of `make services`."""
+    url = await asyncio.to_thread(real, "rabbitmq")
     name = f"motet-test-{secrets.token_hex(6)}"
-    await asyncio.to_thread(call, "PUT", f"/api/vhosts/{name}")
+    await managed("PUT", f"/api/vhosts/{name}")
     try:
-        yield f"{URL.rstrip('/')}/{name}"
+        yield f"{url}/{name}"
     finally:
-        await asyncio.to_thread(call, "DELETE", f"/api/vhosts/{name}")
+        await managed("DELETE", f"/api/vhosts/{name}")
 
 
-def call(method: str, path: str, body: bytes = b"") -> bytes:
-    """Call the management API."""
-    import base64
-    import urllib.request
+def management() -> str:
+    """The URL of its HTTP API."""
+    return known("rabbitmq").urls["rabbitmq management"]
 
-    parts = urlsplit(MANAGEMENT)
+
+async def managed(method: str, path: str, url: str = "") -> object:
+    """Call the HTTP API of the broker, or that at `url`."""
+    return await asyncio.to_thread(_call, method, path, url or management())
+
+
+def _call(method: str, path: str, url: str) -> object:
+    parts = urlsplit(url)
     login = base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
     request = urllib.request.Request(
         f"http://{parts.hostname}:{parts.port}{path}",
-        data=body or None,
         method=method,
         headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.read()
+        body = answer.read()
+    return json.loads(body) if body else None

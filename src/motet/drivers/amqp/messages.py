@@ -7,8 +7,7 @@ from pamqp import commands
 
 from motet.core.arrivals import Arrival, opened
 from motet.core.cloudevents import AMQP, AMQP_COLON, Binding
-from motet.core.event import Broken, Partition, Record
-from motet.core.ports import Message
+from motet.core.event import Broken, Message, Partition, Record
 from motet.drivers.amqp import wire
 
 KEY = "x-motet-key"

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from zlib import crc32
 
 from motet.core import cloudevents
-from motet.core.event import Event
-from motet.core.ports import Message
+from motet.core.event import Event, Message
 from motet.core.refusals import check, encoded
 from motet.drivers.amqp import PLAIN, Channel, Frames, properties_of
 from motet.transports.rabbitmq.names import Names

@@ -1,12 +1,14 @@
 """What things are called on the broker."""
 
+import re
 from hashlib import sha256
 
 import msgspec
 
 from motet.core.event import Partition
 
-_LONGEST = 255  # bytes, of any name in AMQP
+_LONGEST = 127  # characters: pamqp allows no more for an exchange
+_ALLOWED = re.compile(r"[A-Za-z0-9._:@#,/-]*")
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -41,7 +43,7 @@ class Names(msgspec.Struct, frozen=True):
 
 
 def _short(name: str) -> str:
-    encoded = name.encode()
-    if len(encoded) <= _LONGEST:
+    if len(name) <= _LONGEST and _ALLOWED.fullmatch(name):
         return name
-    return encoded[:180].decode(errors="ignore") + "." + sha256(encoded).hexdigest()
+    readable = "".join(_ALLOWED.findall(name))
+    return f"{readable[:80]}.{sha256(name.encode()).hexdigest()[:40]}"

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from motet.core.errors import Fenced
-from motet.core.event import Batch, Event, Partition
+from motet.core.event import Batch, Event, Message, Partition
 from motet.core.ports import (
     Advance,
     Clock,
     Guarantee,
-    Message,
     Progress,
     Subscription,
     TopicInfo,
