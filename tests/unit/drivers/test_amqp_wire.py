@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
-from motet.core.arrivals import Arrival
 from motet.core.event import Message, Partition
 from motet.drivers.amqp import messages, wire
 
@@ -22,7 +21,7 @@ def frames(data: bytes) -> list[object]:
 
 @given(
     st.binary(max_size=3 * FRAME_MAX),
-    st.text(max_size=40),
+    st.from_regex(r"[a-z.-]{0,40}", fullmatch=True),
     st.text(max_size=40),
 )
 def test_what_is_packed_by_hand_is_what_pamqp_reads(value: bytes, exchange: str, key: str) -> None:
@@ -70,14 +69,12 @@ def test_the_offset_in_a_stream_is_found_among_other_headers(headers: dict[str, 
 @given(
     st.binary(max_size=20),
     st.none() | st.binary(max_size=20),
-    st.lists(
-        st.tuples(st.sampled_from(["a", "b", "content-type"]), st.text(max_size=9)), max_size=2
-    ),
+    st.dictionaries(st.sampled_from(["a", "b", "content-type"]), st.text(min_size=1, max_size=9)),
 )
 def test_a_message_comes_back_with_key_and_headers(
-    key: bytes, value: bytes | None, pairs: list[tuple[str, str]]
+    key: bytes, value: bytes | None, pairs: dict[str, str]
 ) -> None:
-    headers = tuple({name: text.encode() for name, text in pairs if text}.items())
+    headers = tuple((name, text.encode()) for name, text in pairs.items())
     message = Message(key, value, headers)
     flags = header.ContentHeader()
     flags.unmarshal(b"\0\x3c\0\0" + bytes(8) + messages.properties_of(message))
@@ -87,10 +84,9 @@ def test_a_message_comes_back_with_key_and_headers(
 
 
 def test_what_motet_wrote_needs_no_header_to_be_looked_at() -> None:
-    table: dict[str, object] = {"x-stream-offset": 3}
+    table: dict[str, object] = {"x-stream-offset": 2**40}
     delivery = delivered(commands.Basic.Properties(headers=table, delivery_mode=2), b"{}")
     assert len(delivery.head) == 44
     good, broken = messages.records(Partition("t", 0), [delivery])
     assert not good
-    assert [each.offset for each in broken] == [3]
-    assert broken[0].headers == Arrival(3, b"{}").headers
+    assert [(each.offset, each.headers) for each in broken] == [(2**40, ())]
