@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 
 from motet.core.ports import Guarantee
+from motet.transports.kafka import KafkaTransport
 from motet.transports.memory import MemoryTransport
+from motet.transports.rabbitmq import RabbitTransport
 from motet.transports.redis import RedisTransport
 from motet.transports.sqlite import SqliteTransport
 from scripts.reference.source import code, table
@@ -14,6 +16,8 @@ TRANSPORTS: dict[str, type] = {
     "memory": MemoryTransport,
     "sqlite": SqliteTransport,
     "redis": RedisTransport,
+    "kafka": KafkaTransport,
+    "rabbitmq": RabbitTransport,
 }
 
 
