@@ -113,8 +113,11 @@ class TopicLog:
 class MemoryLog:
     """All topics. Calls are synchronous and whole: there is nothing to wait for, or to half do."""
 
-    def __init__(self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS) -> None:
+    def __init__(
+        self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS, repeats: bool = False
+    ) -> None:
         self.clock = clock
+        self.repeats = repeats  # an id is kept as often as it is published, as brokers do
         self.bell = Bell()  # rings at every change
         self.on_new_topic: list[Callable[[], None]] = []
         self._default_partitions = partitions
@@ -142,13 +145,13 @@ class MemoryLog:
             there.retention_s = retention_s
 
     def append(self, topic: str, events: Sequence[Event]) -> int:
-        """Append events whose ids the topic does not hold; return how many those were."""
+        """Append events, without `repeats` only ids the topic does not hold; return how many."""
         log = self._topic(topic)
         now_us = self.clock.now_us()
         log.trim(now_us)
         new = 0
         for event in events:
-            if event.id in log.ids:
+            if event.id in log.ids and not self.repeats:
                 continue
             log.ids.add(event.id)
             index = crc32(event.key.encode()) % len(log.partitions)

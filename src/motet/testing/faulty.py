@@ -50,8 +50,8 @@ class FaultyTransport:
     async def subscribe(
         self, topics: Collection[str], *, group: str
     ) -> AsyncIterator[Subscription]:
-        """Join `group`; a dead process does not leave it until it is buried."""
-        self._faults.check()
+        """Join `group`, or not; a dead process does not leave it until it is buried."""
+        await self._faults.before("subscribe")
         context = self._inner.subscribe(topics, group=group)
         leases = await context.__aenter__()
         try:
@@ -87,7 +87,7 @@ class FaultyTransport:
 
     async def _wrap(self, leases: Subscription, group: str) -> AsyncIterator[Lease]:
         async for lease in leases:
-            self._faults.check()
+            await self._faults.before("leases")
             yield FaultyLease(lease, group, self._faults)
 
 

@@ -10,6 +10,9 @@ from motet.core.ports import Advance, Guarantee, Progress, Subscription, TopicIn
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
 
+BROKER = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
+"""What remains over a log that keeps repeats: as a broker that is another system."""
+
 
 class MemoryLease:
     """One partition for one subscriber; conforms to `ports.Lease`."""
@@ -135,18 +138,15 @@ class MemoryTransport:
     """Topics in a `MemoryLog`; conforms to `ports.Transport`.
 
     Handing over is immediate: the one who loses a partition may still be working on a
-    batch when the next one starts, which is what a store's fencing has to stand.
+    batch when the next one starts, which is what a store's fencing has to stand. Over a log
+    that keeps repeats it promises what a broker does, and wants a store that is not shared.
     """
 
-    guarantees = (
-        Guarantee.ORDERED
-        | Guarantee.STABLE_OFFSETS
-        | Guarantee.REPLAYABLE
-        | Guarantee.DEDUPLICATED
-        | Guarantee.SHARED_TX
-    )
+    guarantees = BROKER | Guarantee.DEDUPLICATED | Guarantee.SHARED_TX
 
     def __init__(self, log: MemoryLog) -> None:
+        if log.repeats:
+            self.guarantees = BROKER
         self._log = log
         self._groups: dict[str, Group] = {}
         self._advanced: dict[tuple[str, Partition], tuple[int, tuple[int, ...]]] = {}
@@ -225,4 +225,4 @@ class MemoryTransport:
             group.balance()
 
 
-__all__ = ["MemoryLease", "MemoryLog", "MemoryTransport"]
+__all__ = ["BROKER", "MemoryLease", "MemoryLog", "MemoryTransport"]
