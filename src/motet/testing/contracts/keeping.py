@@ -112,7 +112,8 @@ class ProgressKeeperContract:
             await transport.send("t", [elsewhere, Message(b"k", encode(two))])
             (placed,) = await _records(transport, Partition("t", (by_key + 4) % 3))
             (hashed,) = await _records(transport, Partition("t", by_key))
-        assert (placed.event, placed.value, placed.headers) == (one, encode(one), headers)
+        assert (placed.event, placed.value) == (one, encode(one))
+        assert sorted(placed.headers) == sorted(headers)  # AMQP's are a table, without an order
         assert (hashed.event, hashed.headers) == (two, ())
 
     async def test_bytes_that_are_no_event_are_sent_and_read_as_they_are(self) -> None:
