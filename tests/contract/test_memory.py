@@ -10,7 +10,7 @@ from motet.testing.contracts import (
     StoreContract,
     TransportContract,
 )
-from motet.transports.memory import MemoryTransport
+from motet.transports.memory import BROKER, MemoryTransport
 
 
 class TestMemoryTransport(TransportContract):
@@ -19,6 +19,14 @@ class TestMemoryTransport(TransportContract):
     @asynccontextmanager
     async def make(self) -> AsyncIterator[Transport]:
         yield MemoryTransport(MemoryLog(SystemClock()))
+
+
+class TestMemoryTransportThatKeepsRepeats(TransportContract):
+    guarantees = BROKER
+
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[Transport]:
+        yield MemoryTransport(MemoryLog(SystemClock(), repeats=True))
 
 
 class TestMemoryStore(StoreContract):
