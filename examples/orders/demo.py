@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from motet import Backends, ConfigError, Settings, connect
+from motet.backends import broker
 from motet.core.clock import SystemClock
 from motet.core.ports import Clock
 from motet.runtime import Running
@@ -40,6 +41,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for; what is None is as it was, or the default."""
 
     url: str = DEFAULT_URL
+    store: str | None = None  # where state is kept if `url` is a broker's
     cache_dir: Path = DEFAULT_CACHE
     orders: int | None = None
     source: Literal["CDNOW", "generated"] | None = None
@@ -82,7 +84,8 @@ async def demo(
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        backends = await stack.enter_async_context(connect(wishes.url, clock=clock))
+        store = wishes.store or (DEFAULT_URL if broker(wishes.url) else None)
+        backends = await stack.enter_async_context(connect(wishes.url, store=store, clock=clock))
         before = await fed(backends.store)
         expected = _expected(wishes, before)
         source, purchases = await _open(wishes, before)

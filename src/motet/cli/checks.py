@@ -4,10 +4,12 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 
+from motet.app import App
 from motet.backends import Backends
 from motet.cli.tables import counted
 from motet.core.checks import Check, ok, warn
-from motet.core.ports import Clock, Guarantee, Status
+from motet.core.ports import Clock, Guarantee, Status, Transport
+from motet.handlers import DeliveryMode
 from motet.telemetry import lags
 
 _LATE_US = 60_000_000  # an event that waits longer than this after its time waits for a relay
@@ -18,26 +20,41 @@ def check_python() -> Check:
     return ok("python", f"{platform.python_version()} at {sys.executable}")
 
 
-def check_guarantees(guarantees: Guarantee) -> Check:
-    """Say in words what transport and store promise together."""
-    return ok("guarantees", "; ".join(promises(guarantees)))
+def check_deliveries(transport: Transport, shop: App | None) -> list[Check]:
+    """Say in words what is promised to handlers, or to each group of an application."""
+    if shop is None:
+        return [ok("guarantees", "; ".join(promises(transport.guarantees, "store")))]
+    modes = {group: shop.delivery(group, transport) for group in shop.groups()}
+    return [
+        ok(f"group {group}", f"delivery {mode}: " + "; ".join(promises(transport.guarantees, mode)))
+        for group, mode in modes.items()
+    ]
 
 
-def promises(guarantees: Guarantee) -> Sequence[str]:
+def promises(guarantees: Guarantee, delivery: DeliveryMode) -> Sequence[str]:
     """Return what a handler can rely on, in words."""
-    said = ["state and streams: exactly once"]
-    if Guarantee.SHARED_TX in guarantees:
-        said.append("emitted events: exactly once, in the same transaction as the state")
-    elif Guarantee.DEDUPLICATED in guarantees:
-        said.append("emitted events: exactly once in the log, by their stable ids")
-    else:
-        said.append("emitted events: at least once, with stable ids")
+    said = _effects(guarantees, delivery)
     if Guarantee.ORDERED in guarantees:
         said.append("events of one key: in order")
     if Guarantee.REPLAYABLE in guarantees:
         said.append("old events: can be read again until retention removes them")
     said.append("calls to the outside from a handler: at least once")
     return said
+
+
+def _effects(guarantees: Guarantee, delivery: DeliveryMode) -> list[str]:
+    if delivery == "transport":
+        return [
+            "state: none is kept",
+            "emitted events: at least once, with stable ids by which readers drop repeats",
+        ]
+    if Guarantee.SHARED_TX in guarantees:
+        emitted = "emitted events: exactly once, in the same transaction as the state"
+    elif Guarantee.DEDUPLICATED in guarantees:
+        emitted = "emitted events: exactly once in the log, by their stable ids"
+    else:
+        emitted = "emitted events: at least once, with stable ids by which readers drop repeats"
+    return ["state and streams: exactly once", emitted]
 
 
 async def check_work(backends: Backends, clock: Clock, *, members: int | None) -> list[Check]:

@@ -60,6 +60,7 @@ async def demo(
     shown, pipeline = _module("show"), _module("demo")
     wishes = pipeline.Wishes(
         url=options.chosen_url(pipeline.DEFAULT_URL),
+        store=options.chosen_store(),
         orders=pipeline.CDNOW_PURCHASES if every else orders,
         source=source,
         host=host,

@@ -4,8 +4,10 @@ import textwrap
 
 import msgspec
 
-from motet.backends import diagnose
-from motet.cli.checks import check_guarantees, check_python, check_work
+from motet.app import App
+from motet.backends import DEFAULT_URL, broker, diagnose
+from motet.cli.apps import load_app
+from motet.cli.checks import check_deliveries, check_python, check_work
 from motet.cli.console import Console
 from motet.cli.options import DEFAULTS, Options, command
 from motet.cli.tables import counted, visible
@@ -21,24 +23,36 @@ _INDENT = " " * 20
 
 
 @app.default
-async def doctor(*, options: Options = DEFAULTS) -> int:
+async def doctor(target: str | None = None, /, *, options: Options = DEFAULTS) -> int:
     """Check that everything Motet needs is in order, and say what to do where it is not.
 
-    Looks at Python, SQLite, the database file, and at the work: members, lag, outbox, dead
+    Looks at Python, the broker, the database file, and at the work: members, lag, outbox, dead
     letters. Changes nothing. The exit code is 1 if any check failed.
 
-    Example: motet doctor
+    Example: motet doctor shop:app
 
-    JSON: one document: url, ok, checks (name, state: ok, warn or fail, found, advice).
+    JSON: one document: url, store, ok, checks (name, state: ok, warn or fail, found, advice).
+
+    Args:
+        target: An application as MODULE:NAME, to say what is guaranteed to each of its groups.
     """
     console = options.console()
     url = options.chosen_url()
+    store = options.chosen_store() or (DEFAULT_URL if broker(url) else url)
+    shop = load_app(target) if target else None
     checks = [check_python(), ok("url", masked(url))]
-    checks += await _place_and_work(url, options)
+    if store != url:
+        checks.append(ok("store", masked(store)))
+    checks += await _place_and_work(store, options, shop)
     failed = sum(check.state is State.FAIL for check in checks)
     warned = sum(check.state is State.WARN for check in checks)
     console.document(
-        {"url": masked(url), "ok": not failed, "checks": [_without_secrets(c) for c in checks]}
+        {
+            "url": masked(url),
+            "store": masked(store),
+            "ok": not failed,
+            "checks": [_without_secrets(c) for c in checks],
+        }
     )
     for check in checks:
         _show(console, check)
@@ -46,17 +60,17 @@ async def doctor(*, options: Options = DEFAULTS) -> int:
     return 1 if failed else 0
 
 
-async def _place_and_work(url: str, options: Options) -> list[Check]:
+async def _place_and_work(store: str, options: Options, shop: App | None) -> list[Check]:
     clock = SystemClock()
     checks: list[Check] = []
     try:
-        diagnosis = diagnose(url, now_us=clock.now_us())
+        diagnosis = diagnose(store, now_us=clock.now_us())
         checks += diagnosis.checks
         if not diagnosis.usable:
             return checks
         async with options.connect() as backends:
             checks += await check_work(backends, clock, members=diagnosis.members)
-            checks.append(check_guarantees(backends.transport.guarantees))
+            checks += check_deliveries(backends.transport, shop)
     except MotetError as err:
         checks.append(fail("open", str(err), "mend this first"))
     return checks

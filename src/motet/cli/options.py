@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from cyclopts import App, Group, Parameter
 
-from motet.backends import DEFAULT_URL, Backends, connect, database_file
+from motet.backends import DEFAULT_URL, Backends, broker, connect, database_file
 from motet.cli.console import Console
 from motet.cli.names import nearest
-from motet.cli.urls import chosen_url
+from motet.cli.urls import chosen_store, chosen_url
 from motet.core.errors import ConfigError, MotetError
 from motet.core.ports import TopicInfo
 
@@ -38,6 +38,10 @@ class Options:
     """Where events and state are kept; else MOTET_URL, else what the file named by MOTET_URL_FILE
     says, else sqlite:///.motet/motet.db."""
 
+    store: str | None = None
+    """Where state is kept if URL is a broker's; else MOTET_STORE, or what the file named by
+    MOTET_STORE_FILE says, else sqlite:///.motet/motet.db."""
+
     json: Annotated[bool, Flag] = False
     """Print JSON on standard output, for programs."""
 
@@ -51,6 +55,10 @@ class Options:
     def chosen_url(self, default: str = DEFAULT_URL) -> str:
         """Return the URL that these options and the environment choose."""
         return chosen_url(self.url, os.environ, default=default)
+
+    def chosen_store(self) -> str | None:
+        """Return the URL of the store that these options and the environment choose, if any."""
+        return chosen_store(self.store, os.environ)
 
     @asynccontextmanager
     async def connect(self, *, make: bool = False, alone: bool = False) -> AsyncIterator[Backends]:
@@ -69,13 +77,14 @@ class Options:
                 "memory:// lives inside one process, and ends with it; name a file with "
                 "--url sqlite:///FILE"
             )
-        file = database_file(url)
+        store = self.chosen_store() or (DEFAULT_URL if broker(url) else url)
+        file = database_file(store)
         if not make and file is not None and not file.exists():
             raise MotetError(
                 f"there is no database at {str(file)!r}; go to the program's folder, start one "
                 "with `motet run`, `motet worker` or `motet publish`, or name another with --url"
             )
-        async with connect(url) as backends:
+        async with connect(url, store=store) as backends:
             yield backends
 
 

@@ -10,8 +10,9 @@ from zlib import crc32
 
 import msgspec
 
+from motet.core.arrivals import Arrival, opened
 from motet.core.errors import ConfigError
-from motet.core.event import Batch, Broken, Event, Partition, Record
+from motet.core.event import Batch, Broken, Event, Headers, Message, Partition, Record
 from motet.core.ports import Clock, TopicInfo
 
 DEFAULT_PARTITIONS = 8
@@ -51,6 +52,8 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event | None
     value: bytes = b""
     error: str = ""
+    key: bytes = b""
+    headers: Headers = ()
 
 
 class PartitionLog:
@@ -73,10 +76,14 @@ class PartitionLog:
         return Batch(
             partition,
             records=tuple(
-                Record(e.event, offset=i) for i, e in enumerate(found, first) if e.event is not None
+                Record(e.event, offset=i, value=e.value, headers=e.headers)
+                for i, e in enumerate(found, first)
+                if e.event is not None
             ),
             broken=tuple(
-                Broken(i, e.value, e.error) for i, e in enumerate(found, first) if e.event is None
+                Broken(i, e.value, e.error, e.key, e.headers)
+                for i, e in enumerate(found, first)
+                if e.event is None
             ),
             end=first + len(found),
         )
@@ -106,8 +113,11 @@ class TopicLog:
 class MemoryLog:
     """All topics. Calls are synchronous and whole: there is nothing to wait for, or to half do."""
 
-    def __init__(self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS) -> None:
+    def __init__(
+        self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS, repeats: bool = False
+    ) -> None:
         self.clock = clock
+        self.repeats = repeats  # an id is kept as often as it is published, as brokers do
         self.bell = Bell()  # rings at every change
         self.on_new_topic: list[Callable[[], None]] = []
         self._default_partitions = partitions
@@ -135,13 +145,13 @@ class MemoryLog:
             there.retention_s = retention_s
 
     def append(self, topic: str, events: Sequence[Event]) -> int:
-        """Append events whose ids the topic does not hold; return how many those were."""
+        """Append events, without `repeats` only ids the topic does not hold; return how many."""
         log = self._topic(topic)
         now_us = self.clock.now_us()
         log.trim(now_us)
         new = 0
         for event in events:
-            if event.id in log.ids:
+            if event.id in log.ids and not self.repeats:
                 continue
             log.ids.add(event.id)
             index = crc32(event.key.encode()) % len(log.partitions)
@@ -155,6 +165,23 @@ class MemoryLog:
         """Append bytes that are no event, as a foreign producer or a bad disk would."""
         log = self._topic(partition.topic).partitions[partition.index]
         log.entries.append(Entry(self.clock.now_us(), None, value, error))
+        self.ring(partition)
+
+    def append_message(self, topic: str, message: Message) -> None:
+        """Append a message as a broker would: what it holds is found out by reading it."""
+        log = self._topic(topic)
+        place = message.partition if message.partition is not None else crc32(message.key)
+        partition = Partition(topic, place % len(log.partitions))
+        end = log.partitions[partition.index].end
+        found = opened(partition, Arrival(end, message.value, message.key, message.headers))
+        if isinstance(found, Broken):
+            now_us = self.clock.now_us()
+            entry = Entry(now_us, None, found.value, found.error, message.key, message.headers)
+            log.partitions[partition.index].entries.append(entry)
+        elif found.event.id not in log.ids:
+            log.ids.add(found.event.id)
+            entry = Entry(self.clock.now_us(), found.event, found.value, headers=message.headers)
+            log.partitions[partition.index].entries.append(entry)
         self.ring(partition)
 
     def read(self, partition: Partition, *, offset: int, limit: int) -> Batch:

@@ -3,7 +3,7 @@
 from motet.handlers.context import Context
 from motet.handlers.drafts import Draft, emit
 from motet.handlers.gather import Gathered, Reply, ScatterGather
-from motet.handlers.handler import Handler, OnFailure, Options
+from motet.handlers.handler import DeliveryMode, Handler, OnFailure, Options
 from motet.handlers.processor import FunctionProcessor
 from motet.handlers.registry import Compiled, Handlers
 from motet.handlers.schedules import Schedule
@@ -17,6 +17,7 @@ __all__ = [
     "State",
     "emit",
     # declaring
+    "DeliveryMode",
     "Handler",
     "Handlers",
     "OnFailure",

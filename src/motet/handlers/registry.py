@@ -11,7 +11,7 @@ from motet.core.extras import encode_payload
 from motet.core.ports import Processor
 from motet.core.schemas import Schemas, Upcaster
 from motet.handlers.gather import ScatterGather
-from motet.handlers.handler import Handler, Options, declare
+from motet.handlers.handler import DeliveryMode, Handler, OnFailure, Options, declare
 from motet.handlers.processor import FunctionProcessor
 from motet.handlers.routes import Router, router
 from motet.handlers.schedules import Schedule
@@ -26,6 +26,8 @@ class Compiled(msgspec.Struct, frozen=True):
     processor: Processor
     retry: RetryPolicy
     handlers: tuple[Handler, ...]  # what it was compiled from, for those who list them
+    delivery: DeliveryMode = "store"
+    on_failure: OnFailure = "park"
 
 
 class Handlers:
@@ -97,6 +99,7 @@ class Handlers:
         default: str | None = None,
         group: str | None = None,
         name: str = "",
+        delivery: DeliveryMode | None = None,
     ) -> None:
         """Pass events of a topic on to others by their content, unchanged and under the same id.
 
@@ -108,7 +111,8 @@ class Handlers:
         """
         name = name or f"route.{topic}"
         route = router(name, topic, to, default)
-        self.add(declare(route, topic, type, group=self.name, options={"group": group}, name=name))
+        options: Options = {"group": group, "delivery": delivery}
+        self.add(declare(route, topic, type, group=self.name, options=options, name=name))
 
     def scatter_gather(
         self,
@@ -219,7 +223,13 @@ class Handlers:
             handlers, app=self.name, schemas=self.schemas, executor=executor
         )
         retries = [handler.retry for handler in handlers if handler.retry is not None]
-        return Compiled(processor, retries[0] if retries else RetryPolicy(), tuple(handlers))
+        return Compiled(
+            processor,
+            retries[0] if retries else RetryPolicy(),
+            tuple(handlers),
+            _delivery(handlers),
+            next((each.on_failure for each in handlers if each.on_failure), "park"),
+        )
 
 
 def _check_together(one: Handler, other: Handler) -> None:
@@ -230,3 +240,17 @@ def _check_together(one: Handler, other: Handler) -> None:
         raise ConfigError(f"{names} have different retry=: a group has one policy")
     if None not in (one.on_failure, other.on_failure) and one.on_failure != other.on_failure:
         raise ConfigError(f"{names} have different on_failure=: a group has one answer")
+    if None not in (one.delivery, other.delivery) and one.delivery != other.delivery:
+        raise ConfigError(f"{names} have different delivery=: a group has one mode")
+
+
+def _delivery(handlers: Sequence[Handler]) -> DeliveryMode:
+    modes = [handler.delivery for handler in handlers if handler.delivery is not None]
+    mode = modes[0] if modes else "store"
+    stateful = [handler.name for handler in handlers if handler.stateful]
+    if mode == "transport" and stateful:
+        raise ConfigError(
+            f"handler {stateful[0]!r} keeps state, which delivery='transport' cannot commit with "
+            "its progress: leave delivery= out, or put the handler into another group="
+        )
+    return mode

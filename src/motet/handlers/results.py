@@ -56,8 +56,18 @@ class Stamper:
     drafts for that event: the same at every try, and however records are cut into batches.
     """
 
-    def __init__(self, *, app: str, group: str, name: str, to: str, reply: Reply | None) -> None:
+    def __init__(
+        self,
+        *,
+        app: str,
+        group: str,
+        name: str,
+        to: str,
+        reply: Reply | None,
+        stateless: bool = False,
+    ) -> None:
         self._name = name
+        self._stateless = stateless
         self._to = to
         self._reply = reply
         self._source = f"/{app}/{name}"
@@ -228,6 +238,13 @@ class Stamper:
             raise HandlerError(
                 f"handler {self._name!r} returned an Outcome with puts or failures: "
                 "take a State parameter to put, and raise to fail",
+                retryable=False,
+            )
+        if outcome.appends and self._stateless:
+            raise HandlerError(
+                f"handler {self._name!r} returned an Outcome with appends, which "
+                "delivery='transport' cannot commit with its progress: declare it with "
+                "delivery='store'",
                 retryable=False,
             )
         for emit in self._several(outcome.emits, "an Outcome's emits"):

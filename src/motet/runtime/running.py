@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from motet.core.event import Partition
 from motet.core.ports import Clock, Store, Transport
+from motet.runtime.delivery import TransportDelivery
 from motet.runtime.relay import Relay
 from motet.runtime.ticker import Ticker
 from motet.runtime.worker import Worker
@@ -29,6 +30,7 @@ class Running:
         transport: Transport,
         store: Store,
         clock: Clock,
+        noting: TransportDelivery | None = None,
     ) -> None:
         self.workers = tuple(workers)
         self._transport = transport
@@ -36,6 +38,7 @@ class Running:
         self._clock = clock
         self._relay = relay
         self._tickers = tuple(tickers)
+        self._noting = noting
 
     def problems(self) -> list[str]:
         """Why something does not move at present; empty when all is well."""
@@ -81,15 +84,19 @@ class Running:
                 for worker in self.workers
             ]
             relay = tasks.create_task(self._relay.run(), name="relay")
-            ticking = [tasks.create_task(each.run(), name="schedule") for each in self._tickers]
+            beside = [tasks.create_task(each.run(), name="schedule") for each in self._tickers]
+            if self._noting is not None:
+                beside.append(tasks.create_task(self._noting.run(), name="progress"))
             try:
                 yield self
             finally:
-                for ticker in ticking:
-                    ticker.cancel()
+                for each in beside:
+                    each.cancel()
                 for worker in self.workers:
                     worker.stop()
                 await _finish(running, drain_s)
+                if self._noting is not None:
+                    await self._noting.note()
                 self._relay.stop()  # last: what was just committed may have to go out
                 await _finish([relay], drain_s)
 

@@ -4,10 +4,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
-from motet.core.event import Batch, Event, Partition
-from motet.core.ports import Guarantee, Subscription, TopicInfo
+from motet.core.errors import Fenced
+from motet.core.event import Batch, Event, Message, Partition
+from motet.core.ports import Advance, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
+
+BROKER = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
+"""What remains over a log that keeps repeats: as a broker that is another system."""
 
 
 class MemoryLease:
@@ -91,6 +95,9 @@ class Group:
     def leave(self, member: Member) -> None:
         """Remove a subscriber and give its partitions to the others."""
         self._members.remove(member)
+        for partition, lease in list(self._leases.items()):
+            if lease.owner is member:
+                self._leases.pop(partition).lose()
         self.balance()
 
     def balance(self) -> None:
@@ -102,6 +109,10 @@ class Group:
         for rank, partition in enumerate(partitions):
             readers = [m for m in self._members if partition.topic in m.topics]
             self._give(partition, readers[rank % len(readers)])
+
+    def held(self, partition: Partition) -> bool:
+        """Whether somebody has a partition."""
+        return partition in self._leases
 
     def expire(self, partition: Partition) -> None:
         """Take a partition from its holder, as if its heartbeats had stopped, for the next one."""
@@ -127,20 +138,18 @@ class MemoryTransport:
     """Topics in a `MemoryLog`; conforms to `ports.Transport`.
 
     Handing over is immediate: the one who loses a partition may still be working on a
-    batch when the next one starts, which is what a store's fencing has to stand.
+    batch when the next one starts, which is what a store's fencing has to stand. Over a log
+    that keeps repeats it promises what a broker does, and wants a store that is not shared.
     """
 
-    guarantees = (
-        Guarantee.ORDERED
-        | Guarantee.STABLE_OFFSETS
-        | Guarantee.REPLAYABLE
-        | Guarantee.DEDUPLICATED
-        | Guarantee.SHARED_TX
-    )
+    guarantees = BROKER | Guarantee.DEDUPLICATED | Guarantee.SHARED_TX
 
     def __init__(self, log: MemoryLog) -> None:
+        if log.repeats:
+            self.guarantees = BROKER
         self._log = log
         self._groups: dict[str, Group] = {}
+        self._advanced: dict[tuple[str, Partition], tuple[int, tuple[int, ...]]] = {}
         log.on_new_topic.append(self._balance)
 
     async def publish(self, topic: str, events: Sequence[Event]) -> int:
@@ -180,6 +189,32 @@ class MemoryTransport:
         """Return when something may have been published, or after `max_wait_s`."""
         await self._log.bell.wait(max_wait_s)
 
+    async def advanced(self, group: str, partition: Partition) -> Progress:
+        """Where the group was last noted to be."""
+        await self._log.clock.sleep(0)
+        next_offset, ahead = self._advanced.get((group, partition), (0, ()))
+        return Progress(next=next_offset, ahead=ahead)
+
+    async def advance(self, step: Advance) -> None:
+        """Append what the step emits, then note progress; nothing comes between the two."""
+        check([emit.event for emit in step.emits])
+        await self._log.clock.sleep(0)
+        place = (step.group, step.partition)
+        group = self._groups.get(step.group)
+        if group is not None and not group.held(step.partition):
+            raise Fenced(f"nobody of {step.group!r} has {step.partition}")
+        if step.next < self._advanced.get(place, (0, ()))[0]:
+            raise Fenced(f"{step.group!r} is past {step.next} in {step.partition}")
+        for emit in step.emits:
+            self._log.append(emit.topic, [emit.event])
+        self._advanced[place] = (step.next, step.ahead)
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages, bytes and headers as they are."""
+        await self._log.clock.sleep(0)
+        for message in messages:
+            self._log.append_message(topic, message)
+
     def expire(self, group: str, partition: Partition) -> None:
         """Take a lease away, as if its holder's heartbeats had stopped; for simulations."""
         if group in self._groups:
@@ -190,4 +225,4 @@ class MemoryTransport:
             group.balance()
 
 
-__all__ = ["MemoryLease", "MemoryLog", "MemoryTransport"]
+__all__ = ["BROKER", "MemoryLease", "MemoryLog", "MemoryTransport"]

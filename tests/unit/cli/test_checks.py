@@ -1,5 +1,6 @@
+from motet.app import App
 from motet.backends import Backends
-from motet.cli.checks import check_work, promises
+from motet.cli.checks import check_deliveries, check_work, promises
 from motet.core.checks import State
 from motet.core.clock import SystemClock
 from motet.core.event import Partition
@@ -46,6 +47,26 @@ def test_guarantees_are_said_in_words() -> None:
     embedded = Guarantee.ORDERED | Guarantee.SHARED_TX | Guarantee.DEDUPLICATED
 
     assert "emitted events: exactly once, in the same transaction as the state" in promises(
-        embedded
+        embedded, "store"
     )
-    assert "emitted events: at least once, with stable ids" in promises(Guarantee.ORDERED)
+    at_least_once = "emitted events: at least once, with stable ids by which readers drop repeats"
+    assert at_least_once in promises(Guarantee.ORDERED, "store")
+    assert "state and streams: exactly once" in promises(Guarantee.ORDERED, "store")
+
+
+def test_what_delivery_mode_transport_promises_is_less() -> None:
+    said = promises(Guarantee.ORDERED, "transport")
+
+    assert "state: none is kept" in said
+    assert "state and streams: exactly once" not in said
+
+
+async def test_each_group_of_an_app_is_told_what_it_is_promised(backends: Backends) -> None:
+    shop = App("shop")
+    shop.route("orders", {"*": "copies"}, group="copying", delivery="transport")
+
+    (told,) = check_deliveries(backends.transport, shop)
+
+    assert told.name == "group copying"
+    # The embedded log is in the store's own file: there is nothing to be gained by less.
+    assert told.found.startswith("delivery store: state and streams: exactly once")

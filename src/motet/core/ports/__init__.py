@@ -11,14 +11,15 @@ from motet.core.ports.kept import (
     StoredDeadLetter,
 )
 from motet.core.ports.processor import Concurrency, Processor, Timetable
+from motet.core.ports.source import Source, Taken
 from motet.core.ports.state import GroupProgress, Progress, StateReader, Versioned
 from motet.core.ports.store import Store
 from motet.core.ports.transport import (
     Advance,
     Guarantee,
     Lease,
-    Message,
     ProgressKeeper,
+    Readable,
     Subscription,
     TopicInfo,
     Transport,
@@ -32,11 +33,14 @@ __all__ = [
     "Advance",
     "Guarantee",
     "Lease",
-    "Message",
     "ProgressKeeper",
+    "Readable",
     "Subscription",
     "TopicInfo",
     "Transport",
+    # Source
+    "Source",
+    "Taken",
     # State and progress
     "GroupProgress",
     "Progress",
