@@ -181,6 +181,8 @@ class Connection(asyncio.Protocol):
             start = at + 7
             stop = start + size
             if stop >= end:
+                if size > self.frame_max:
+                    raise ValueError(f"a frame of {size} bytes")
                 break
             if data[stop] != 0xCE:
                 raise ValueError(f"a frame without its end at {stop}")
