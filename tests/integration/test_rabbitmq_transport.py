@@ -182,9 +182,6 @@ async def test_who_is_not_let_in_is_told_what_to_check(old: str, new: str, match
 
 
 async def test_a_broker_that_is_not_there_is_named() -> None:
-    with (
-        free_ports() as port,
-        pytest.raises(Unavailable, match=f"no RabbitMQ answers at .*:{port}"),
-    ):
+    with free_ports() as port, pytest.raises(Unavailable, match=f"no RabbitMQ .* at .*:{port}"):
         async with opened(f"amqp://127.0.0.1:{port}"):
             pass
