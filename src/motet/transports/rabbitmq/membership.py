@@ -165,6 +165,8 @@ class Session:
 
     async def _release(self, partition: Partition) -> None:
         lease = self.held.pop(partition)
+        if lease.ended:
+            self._member.registry.missing(partition.topic)
         lease.lose()
         self._withdraw(partition)
         await lease.close()
