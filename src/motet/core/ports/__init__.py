@@ -11,6 +11,7 @@ from motet.core.ports.kept import (
     StoredDeadLetter,
 )
 from motet.core.ports.processor import Concurrency, Processor, Timetable
+from motet.core.ports.source import Source, Taken
 from motet.core.ports.state import GroupProgress, Progress, StateReader, Versioned
 from motet.core.ports.store import Store
 from motet.core.ports.transport import (
@@ -37,6 +38,9 @@ __all__ = [
     "Subscription",
     "TopicInfo",
     "Transport",
+    # Source
+    "Source",
+    "Taken",
     # State and progress
     "GroupProgress",
     "Progress",

@@ -1,8 +1,8 @@
 """One SQLite file: writer, log, news, presence. Shared by the SQLite transport and store."""
 
+from motet.drivers.beside import beside
 from motet.drivers.sqlite import members, upkeep
 from motet.drivers.sqlite.append import Appender, Recheck
-from motet.drivers.sqlite.beside import beside
 from motet.drivers.sqlite.connection import Location, parse_url, translated
 from motet.drivers.sqlite.database import Database, open_database
 from motet.drivers.sqlite.doctor import diagnose

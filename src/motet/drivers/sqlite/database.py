@@ -13,8 +13,8 @@ from motet.core.errors import TransientError, Unavailable
 from motet.core.event import Batch, Partition
 from motet.core.ids import IdSource
 from motet.core.ports import Clock, TopicInfo
+from motet.drivers.beside import beside
 from motet.drivers.sqlite import log, topics, upkeep
-from motet.drivers.sqlite.beside import beside
 from motet.drivers.sqlite.checkpointing import Checkpointer
 from motet.drivers.sqlite.connection import (
     Location,

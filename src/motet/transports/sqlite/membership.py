@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
 
+from motet.core.balance import Plan, plan
 from motet.core.errors import TransientError
 from motet.core.event import Partition
 from motet.drivers.sqlite import Database, Transaction, members
-from motet.transports.sqlite.balance import Plan, plan
 from motet.transports.sqlite.lease import SqliteLease
 
 TTL_S = 15.0

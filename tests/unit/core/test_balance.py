@@ -3,8 +3,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motet.core.balance import Plan, plan
 from motet.core.event import Partition
-from motet.transports.sqlite.balance import Plan, plan
 
 T = frozenset({"t"})
 FOUR = [Partition("t", n) for n in range(4)]
