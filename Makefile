@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint types test contract sim bench docs reference demo lock clean
+.PHONY: help setup services services-stop fmt lint types test contract sim bench docs reference demo lock clean
 
 # `python3` if it is new enough, else the newest one that is installed.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -16,7 +16,7 @@ define require_python
 endef
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(BIN)/.stamp ## make .venv from requirements.lock
 
@@ -28,6 +28,14 @@ $(BIN)/.stamp: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Standard library only, so that the servers can start before, and without, `make setup`.
+services: ## install and start the servers that tests use: Redis, RabbitMQ, PostgreSQL, Mosquitto, Kafka
+	$(require_python)
+	@$(PYTHON) -m scripts.services start
+
+services-stop: ## stop what `make services` has started
+	@$(PYTHON) -m scripts.services stop
 
 fmt: setup ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .

@@ -6,10 +6,28 @@ from contextlib import asynccontextmanager
 
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
-from motet.core.ports import Clock, Guarantee, Processor, ProgressKeeper, Store, Transport
+from motet.core.ports import (
+    Clock,
+    Guarantee,
+    Processor,
+    ProgressKeeper,
+    Readable,
+    Store,
+    Transport,
+)
 from motet.handlers import Compiled, DeliveryMode, Handlers, Threads
 from motet.resilience import RetryPolicy
-from motet.runtime import Relay, Running, Settings, Ticker, TransportDelivery, Worker
+from motet.runtime import (
+    FailureTopics,
+    Relay,
+    Retrying,
+    RetryReader,
+    Running,
+    Settings,
+    Ticker,
+    TransportDelivery,
+    Worker,
+)
 from motet.telemetry import Metrics
 
 
@@ -77,13 +95,12 @@ class App:
         metrics, policy = metrics or Metrics(), RetryPolicy()
         threads = Threads(settings.max_in_flight, name=self.name)
         relay = Relay(transport, store, clock=clock, retry=policy)
-        keeper = _keeper(transport)
-        broker = TransportDelivery(store, transport, keeper, clock=clock) if keeper else None
+        wiring = _Wiring(transport, store, clock)
         workers = [
             Worker(
-                each.processor,
-                transport,
-                broker if broker is not None and each.delivery == "transport" else store,
+                wiring.processor(each),
+                wiring.readable(each),
+                wiring.store(each),
                 clock=clock,
                 retry=each.retry,
                 settings=settings,
@@ -96,7 +113,13 @@ class App:
             Ticker(each, transport, clock=clock, retry=policy) for each in self.handlers.schedules
         ]
         running = Running(
-            workers, relay, tickers, transport=transport, store=store, clock=clock, noting=broker
+            workers,
+            relay,
+            tickers,
+            transport=transport,
+            store=store,
+            clock=clock,
+            noting=wiring.broker,
         )
         try:
             async with running.at_work(drain_s=settings.drain_s):
@@ -122,6 +145,39 @@ class App:
                 f"app {self.name!r} has no consumer group {missing[0]!r}; it has {sorted(known)}"
             )
         return [each for each in compiled if each.processor.name in groups]
+
+
+class _Wiring:
+    """What each consumer group works on: its delivery mode, and where its failures go."""
+
+    def __init__(self, transport: Transport, store: Store, clock: Clock) -> None:
+        self._transport = transport
+        self._store = store
+        self._clock = clock
+        self._keeper = keeper = _keeper(transport)
+        self.broker = TransportDelivery(store, transport, keeper, clock=clock) if keeper else None
+
+    def processor(self, each: Compiled) -> Processor:
+        if not self._topics(each):
+            return each.processor
+        return Retrying(each.processor, tries=each.retry.tries)
+
+    def readable(self, each: Compiled) -> Readable:
+        if not self._topics(each):
+            return self._transport
+        return RetryReader(self._transport, clock=self._clock)
+
+    def store(self, each: Compiled) -> Store:
+        store: Store = self._store
+        if self.broker is not None and each.delivery == "transport":
+            store = self.broker
+        if self._keeper is not None and self._topics(each):
+            return FailureTopics(store, self._transport, self._keeper, clock=self._clock)
+        return store
+
+    def _topics(self, each: Compiled) -> bool:
+        # Without a broker there is nowhere to send them to: they are parked, and hold nothing up.
+        return self._keeper is not None and each.on_failure == "topic"
 
 
 def _keeper(transport: Transport) -> ProgressKeeper | None:

@@ -83,6 +83,15 @@ class Broken(msgspec.Struct, frozen=True):
     headers: Headers = ()
 
 
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What a broker carries, not looked at: for copying between topics byte by byte."""
+
+    key: bytes
+    value: bytes | None  # None: a tombstone, which removes its key from a compacted topic
+    headers: Headers = ()
+    partition: int | None = None  # taken modulo their number; None: by the key, as events are
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Records of ONE partition in order: the unit of work and of commit.
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from motet.core.event import Event, Partition, Record
+from motet.core.event import Event, Message, Partition, Record
 
 
 class Emit(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +76,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     error: ErrorInfo
     attempts: int = 1
     first_failed_us: int = 0
+    message: Message | None = None  # as a broker delivered it, if one did; stores do not keep it
 
 
 class Commit(msgspec.Struct, frozen=True):

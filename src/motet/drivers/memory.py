@@ -10,8 +10,9 @@ from zlib import crc32
 
 import msgspec
 
+from motet.core.arrivals import Arrival, opened
 from motet.core.errors import ConfigError
-from motet.core.event import Batch, Broken, Event, Partition, Record
+from motet.core.event import Batch, Broken, Event, Headers, Message, Partition, Record
 from motet.core.ports import Clock, TopicInfo
 
 DEFAULT_PARTITIONS = 8
@@ -51,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event | None
     value: bytes = b""
     error: str = ""
+    headers: Headers = ()
 
 
 class PartitionLog:
@@ -73,7 +75,9 @@ class PartitionLog:
         return Batch(
             partition,
             records=tuple(
-                Record(e.event, offset=i) for i, e in enumerate(found, first) if e.event is not None
+                Record(e.event, offset=i, value=e.value, headers=e.headers)
+                for i, e in enumerate(found, first)
+                if e.event is not None
             ),
             broken=tuple(
                 Broken(i, e.value, e.error) for i, e in enumerate(found, first) if e.event is None
@@ -156,6 +160,21 @@ class MemoryLog:
         log = self._topic(partition.topic).partitions[partition.index]
         log.entries.append(Entry(self.clock.now_us(), None, value, error))
         self.ring(partition)
+
+    def append_message(self, topic: str, message: Message) -> None:
+        """Append a message as a broker would: what it holds is found out by reading it."""
+        log = self._topic(topic)
+        place = message.partition if message.partition is not None else crc32(message.key)
+        partition = Partition(topic, place % len(log.partitions))
+        end = log.partitions[partition.index].end
+        found = opened(partition, Arrival(end, message.value, message.key, message.headers))
+        if isinstance(found, Broken):
+            self.append_broken(partition, found.value, error=found.error)
+        elif found.event.id not in log.ids:
+            log.ids.add(found.event.id)
+            entry = Entry(self.clock.now_us(), found.event, found.value, "", message.headers)
+            log.partitions[partition.index].entries.append(entry)
+            self.ring(partition)
 
     def read(self, partition: Partition, *, offset: int, limit: int) -> Batch:
         """Return what lies from `offset` on; an unknown partition is empty."""

@@ -15,7 +15,7 @@ from motet.handlers.drafts import Draft
 from motet.handlers.signature import Function, Signature, Source, members, of_event, read
 from motet.resilience import RetryPolicy
 
-OnFailure = Literal["park", "skip"]
+OnFailure = Literal["park", "skip", "topic"]
 DeliveryMode = Literal["store", "transport"]
 
 
@@ -27,7 +27,7 @@ class Options(TypedDict, total=False):
     blocking: bool  # runs in a thread
     state: Function | None  # payload (or Event) to state key or keys; the event's key unless given
     retry: RetryPolicy | None  # one policy per group
-    on_failure: OnFailure | None  # do later events of a failed one's key wait? one answer per group
+    on_failure: OnFailure | None  # do later events of its key wait? one answer per group
     timeout_s: float | None  # seconds; for async and blocking ones
     delivery: DeliveryMode | None  # one mode per group; "store" unless given
 
@@ -154,8 +154,10 @@ def _check_options(handler: Handler) -> None:
             raise ConfigError(f"{name}: timeout_s needs an async function, or blocking=True")
     if handler.keys is not None and not handler.stateful:
         raise ConfigError(f"{name} has state= but no parameter annotated State")
-    if handler.on_failure not in (None, "park", "skip"):
-        raise ConfigError(f"{name}: on_failure is {handler.on_failure!r}; allowed: 'park', 'skip'")
+    if handler.on_failure not in (None, "park", "skip", "topic"):
+        raise ConfigError(
+            f"{name}: on_failure is {handler.on_failure!r}; allowed: 'park', 'skip', 'topic'"
+        )
     if handler.delivery not in (None, "store", "transport"):
         raise ConfigError(
             f"{name}: delivery is {handler.delivery!r}; allowed: 'store', 'transport'"

@@ -45,7 +45,7 @@ class FunctionProcessor:
         self._topics = frozenset(handler.topic for handler in handlers)
         self._schemas = schemas
         self._executor = executor
-        self._parks = all(handler.on_failure != "skip" for handler in handlers)
+        self._parks = all(handler.on_failure in (None, "park") for handler in handlers)
         stateless = any(handler.delivery == "transport" for handler in handlers)
         self._stampers = {
             handler.name: Stamper(

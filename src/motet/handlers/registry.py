@@ -11,7 +11,7 @@ from motet.core.extras import encode_payload
 from motet.core.ports import Processor
 from motet.core.schemas import Schemas, Upcaster
 from motet.handlers.gather import ScatterGather
-from motet.handlers.handler import DeliveryMode, Handler, Options, declare
+from motet.handlers.handler import DeliveryMode, Handler, OnFailure, Options, declare
 from motet.handlers.processor import FunctionProcessor
 from motet.handlers.routes import Router, router
 from motet.handlers.schedules import Schedule
@@ -27,6 +27,7 @@ class Compiled(msgspec.Struct, frozen=True):
     retry: RetryPolicy
     handlers: tuple[Handler, ...]  # what it was compiled from, for those who list them
     delivery: DeliveryMode = "store"
+    on_failure: OnFailure = "park"
 
 
 class Handlers:
@@ -227,6 +228,7 @@ class Handlers:
             retries[0] if retries else RetryPolicy(),
             tuple(handlers),
             _delivery(handlers),
+            next((each.on_failure for each in handlers if each.on_failure), "park"),
         )
 
 

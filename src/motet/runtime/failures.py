@@ -8,7 +8,7 @@ import msgspec
 
 from motet.core.codec import encode
 from motet.core.errors import CodecError, HandlerError
-from motet.core.event import Broken, Partition, Record
+from motet.core.event import Broken, Message, Partition, Record
 from motet.core.outcome import DeadLetter, ErrorInfo, Failure, Park
 from motet.core.ports import Clock
 from motet.resilience import RetryPolicy
@@ -82,6 +82,7 @@ def dead_bytes(broken: Broken, *, group: str, partition: Partition, now_us: int)
         value=broken.value,
         error=info,
         first_failed_us=now_us,
+        message=Message(broken.key, broken.value, broken.headers),
     )
 
 
@@ -153,4 +154,11 @@ def _dead_letter(
         error=info,
         attempts=record.attempt,
         first_failed_us=first_us,
+        message=as_message(record),
     )
+
+
+def as_message(record: Record) -> Message:
+    """Return a record as its broker had it: the bytes it came in, and its headers."""
+    value = record.value or encode(record.event)
+    return Message(record.event.key.encode(), value, record.headers)

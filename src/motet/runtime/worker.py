@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from motet.core.ports import Clock, Concurrency, Lease, Processor, Store, Subscription, Transport
+from motet.core.ports import Clock, Concurrency, Lease, Processor, Readable, Store, Subscription
 from motet.resilience import BackPressure, RetryPolicy
 from motet.runtime.admission import Admission
 from motet.runtime.batches import BatchWork
@@ -20,7 +20,7 @@ class Worker:
     def __init__(
         self,
         processor: Processor,
-        transport: Transport,
+        transport: Readable,
         store: Store,
         *,
         clock: Clock,

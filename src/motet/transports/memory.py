@@ -3,12 +3,10 @@
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from zlib import crc32
 
-from motet.core.arrivals import Arrival, opened
 from motet.core.errors import Fenced
-from motet.core.event import Batch, Broken, Event, Partition
-from motet.core.ports import Advance, Guarantee, Message, Progress, Subscription, TopicInfo
+from motet.core.event import Batch, Event, Message, Partition
+from motet.core.ports import Advance, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
 
@@ -202,17 +200,10 @@ class MemoryTransport:
         self._advanced[place] = (step.next, step.ahead)
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
-        """Append messages: events as they are read from a broker, or what is none."""
+        """Append messages, bytes and headers as they are."""
         await self._log.clock.sleep(0)
         for message in messages:
-            arrival = Arrival(0, message.value, message.key, message.headers)
-            found = opened(Partition(topic, 0), arrival)
-            if isinstance(found, Broken):
-                index = crc32(message.key) % len(self._log.partitions(topic))
-                partition = Partition(topic, index)
-                self._log.append_broken(partition, found.value, error=found.error)
-            else:
-                self._log.append(topic, [found.event])
+            self._log.append_message(topic, message)
 
     def expire(self, group: str, partition: Partition) -> None:
         """Take a lease away, as if its holder's heartbeats had stopped; for simulations."""

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from motet.core.event import Batch, Event, Headers, Partition
+from motet.core.event import Batch, Event, Message, Partition
 from motet.core.outcome import Emit
 from motet.core.ports.state import Progress
 
@@ -65,22 +65,23 @@ Subscription = AsyncIterator[Lease]
 """Leases as the group's balancing hands them out. Ends when the transport closes."""
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """What a broker carries, not looked at: for copying between topics byte by byte."""
-
-    key: bytes
-    value: bytes | None  # None: a tombstone, which removes its key from a compacted topic
-    headers: Headers = ()
-    partition: int | None = None  # None: by the CRC-32 of the key, as events are
-
-
-class Transport(Protocol):
-    """How events come in and go out."""
+class Readable(Protocol):
+    """What a worker needs of a transport."""
 
     @property
     def guarantees(self) -> Guarantee:
         """What this transport promises."""
         ...
+
+    def subscribe(
+        self, topics: Collection[str], *, group: str
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Join `group`; leases follow. Leaving the block gives them back."""
+        ...
+
+
+class Transport(Readable, Protocol):
+    """How events come in and go out."""
 
     async def publish(self, topic: str, events: Sequence[Event]) -> int:
         """Append events in order and return how many were new. All are durable on return.
@@ -95,12 +96,6 @@ class Transport(Protocol):
                 has its id, `where` its member. Nothing was appended.
             Unavailable: the log could not be written; nothing was appended.
         """
-        ...
-
-    def subscribe(
-        self, topics: Collection[str], *, group: str
-    ) -> AbstractAsyncContextManager[Subscription]:
-        """Join `group`; leases follow. Leaving the block gives them back."""
         ...
 
     async def create_topic(
