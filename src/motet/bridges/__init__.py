@@ -2,7 +2,7 @@
 
 from motet.bridges.copying import Copied, Copying
 from motet.bridges.draining import Draining
-from motet.bridges.expressions import Expression, Key, Select
+from motet.bridges.expressions import Expression, Key, Select, document
 from motet.bridges.forwarding import Forwarding
 from motet.bridges.marks import Via
 from motet.bridges.opening import Opener, default_topic
@@ -37,4 +37,5 @@ __all__ = [
     "Expression",
     "Key",
     "Select",
+    "document",
 ]

@@ -17,6 +17,7 @@ from motet.telemetry import bind
 log = bind(__name__)
 
 _MOST = 500
+_IDLE = 2  # takes in a row without a message
 _WAIT_S = 0.5  # longest wait of one take; also how soon a stop is noticed
 
 
@@ -63,11 +64,15 @@ class Draining:
 
     async def run(self) -> None:
         """Work until `stop` is called."""
+        empty = 0
         while not self._stopping:
             taken = await self._insist(self._take)
             if taken:
                 await self._insist(partial(self._copy, taken))
-            else:
+                empty = 0
+                continue
+            empty += 1
+            if empty == _IDLE:
                 self._empty.set()
 
     async def _take(self) -> Sequence[Taken]:

@@ -45,11 +45,11 @@ class Expression:
         """Return what the expression finds in an event as `document` made it.
 
         Raises:
-            HandlerError: a function was called on a value it does not take.
+            HandlerError: a function or comparison got values that it does not take.
         """
         try:
             return self._search(document)
-        except (self._errors, ArithmeticError) as err:
+        except (self._errors, ArithmeticError, TypeError, ValueError) as err:
             said = str(err).replace("\n", " ")
             raise HandlerError(
                 f"{self._option} {self.text!r} fails on this event: {said}",
@@ -108,7 +108,7 @@ class Select:
         """Whether an event is selected.
 
         Raises:
-            HandlerError: a function was called on a value it does not take.
+            HandlerError: a function or comparison got values that it does not take.
         """
         found = self._expression.value(document)
         return found is not None and found is not False and found not in ("", [], {})

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from motet.core.ports.transport import Message
+from motet.core.event import Message
 
 
 class Taken(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from motet.telemetry import masked
 FORM = "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC/FILTER[?qos=1&client_id=NAME&session=SECONDS]"
 
 _PORT, _TLS_PORT = 1883, 8883
+_WEEK_S = 7 * 86_400
 _NAMES = ("ca", "client_id", "qos", "session")
 
 
@@ -26,7 +27,7 @@ class Options(msgspec.Struct, frozen=True):
     ca_file: str = ""  # of the authority that signed the broker's certificate
     qos: int = 1  # 1: a message stays with the broker until it is durable here; 0: it does not
     client_id: str = ""  # the name of the session, which has to be that of the last run
-    session_s: int = 7 * 86_400  # how long the broker keeps what comes while nobody is connected
+    session_s: int = _WEEK_S  # how long the broker keeps what comes while nobody is connected
 
     @property
     def address(self) -> str:
@@ -50,7 +51,7 @@ def parse(url: str) -> Options:
     tls = parts.scheme == "mqtts"
     try:
         port = parts.port or (_TLS_PORT if tls else _PORT)
-        session_s = int(given.get("session", Options.session_s))
+        session_s = int(given.get("session", _WEEK_S))
     except ValueError as err:
         raise ConfigError(f"{masked(url)!r} is no {FORM}: {err}") from err
     if not 0 <= session_s < 1 << 32:

@@ -23,8 +23,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from motet.core.errors import ConfigError, MotetError, Unavailable
-from motet.core.event import Headers
-from motet.core.ports import Clock, Message, Taken
+from motet.core.event import Headers, Message
+from motet.core.ports import Clock, Taken
 from motet.transports.mqtt.options import Options, parse
 
 _UNACKNOWLEDGED = 2000  # most messages that the broker sends ahead of their acknowledgement
