@@ -205,6 +205,7 @@ class MqttSource:
         properties: Properties | None,
     ) -> None:
         self._subscribed = False
+        self._connection += 1
         if code.value == _TAKEN_OVER:
             self._say(
                 ConfigError,
