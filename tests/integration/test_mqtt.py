@@ -1,4 +1,4 @@
-"""MQTT as a source, on a Mosquitto: neither a killed bridge nor a broker that goes away loses any."""
+"""MQTT as a source, on a Mosquitto: a killed bridge, or a broker that goes away, loses nothing."""
 
 import asyncio
 import json
