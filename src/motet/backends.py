@@ -1,12 +1,13 @@
 """URLs become transports and stores here, and nowhere else."""
 
 import importlib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import msgspec
 
@@ -19,7 +20,6 @@ DEFAULT_URL = "sqlite:///.motet/motet.db"
 """One file in the current folder: log, progress, state, streams, outbox and dead letters."""
 
 TransportOpener = Callable[[str, Clock], AbstractAsyncContextManager[Transport]]
-SourceOpener = Callable[[str, Clock], AbstractAsyncContextManager[Source]]
 
 
 class Backends(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ SOURCES = {
         "motet.transports.rabbitmq", "rabbitmq", "rabbitmq://USER:PASSWORD@HOST?queue=NAME"
     ),
 }
-"""Sources that are no log: each module has `open_source(url, clock)`."""
+"""Sources that are no log: each module has `open_source(url, clock)`, or `open_pubsub`."""
 
 _SAME = {
     "amqp": "rabbitmq",
@@ -165,9 +165,29 @@ async def open_source(url: str, *, clock: Clock) -> AsyncIterator[Source]:
     if kind is None:
         forms = ", ".join(each.form for each in SOURCES.values())
         raise ConfigError(f"{url!r} names no source; there are {forms}")
-    opener: SourceOpener = _module(kind, SOURCES[kind]).open_source
-    async with opener(url, clock) as source:
+    module = _module(kind, SOURCES[kind])
+    opened: AbstractAsyncContextManager[Source]
+    if kind == "redis":
+        bare, patterns = _pubsub(url)
+        opened = module.open_pubsub(bare, clock, patterns=patterns)
+    else:
+        opened = module.open_source(url, clock)
+    async with opened as source:
         yield source
+
+
+def _pubsub(url: str) -> tuple[str, list[str]]:
+    """Return the server's URL, and the patterns of the channels that `url` names."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query)
+    patterns = [
+        re.sub(r"[*?\[\]\\]", r"\\\g<0>", text) if name == "channel" else text
+        for name, text in options
+        if name in _SOURCE_OPTIONS["redis"]
+    ]
+    rest = [option for option in options if option[0] not in _SOURCE_OPTIONS["redis"]]
+    scheme = parts.scheme.removesuffix("+pubsub")
+    return parts._replace(scheme=scheme, query=urlencode(rest)).geturl(), patterns
 
 
 @asynccontextmanager

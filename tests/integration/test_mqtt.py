@@ -143,7 +143,7 @@ async def test_a_cloud_event_in_binary_mode_is_one(name: str) -> None:
 
     async with open_source(url, clock=CLOCK) as source:
         [taken] = await take(source, 1)
-    event = Opener("mqtt", "mqtt", CLOCK).event(taken)
+    event = Opener("mqtt", CLOCK).event(taken)
 
     assert (event.id, event.type, bytes(event.data)) == ("e1", "meter.read", b'{"kwh":3}')
 

@@ -6,23 +6,22 @@ and so does text, as a JSON string. Bytes that are none of these are no event.
 """
 
 import re
+from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from motet.core import cloudevents, documents
-from motet.core.arrivals import LIMITS
+from motet.core.arrivals import LIMITS, TOMBSTONE
 from motet.core.clock import format_time
 from motet.core.errors import CodecError
-from motet.core.event import ABSENT, Event
-from motet.core.ids import Derived, Ids, IdSource
+from motet.core.event import ABSENT, NULL, Event
+from motet.core.ids import IdSource
 from motet.core.intake import Intake
 from motet.core.ports import Taken, WallClock
 
-_derived = Derived("source")
 _TEXT = msgspec.Raw(b'{"datacontenttype":"text/plain"}')
-_NO_TIME = format_time(0)
-_BINDING = cloudevents.KAFKA
+_BINDINGS = (cloudevents.KAFKA, cloudevents.AMQP, cloudevents.AMQP_COLON)
 
 
 def default_topic(url: str) -> str:
@@ -42,56 +41,57 @@ def default_topic(url: str) -> str:
 
 
 class Opener:
-    """Opens what one source gives; `place` is its name, `kind` begins the types of its events."""
+    """Opens what a source gives; `kind` begins the types of the events that it makes."""
 
-    def __init__(self, place: str, kind: str, clock: WallClock) -> None:
-        self._place = place
+    def __init__(self, kind: str, clock: WallClock) -> None:
         self._type = f"{kind}.message"
         self._clock = clock
         self._ids = IdSource(clock)
+        self._intake = Intake(clock, ids=self._ids, limits=LIMITS)
 
     def event(self, taken: Taken) -> Event:
-        """Return the event of a message.
+        """Return the event of a message; its key is the message's, or else the topic or channel.
 
-        One that has no id gets one that is derived from the source's own, where it has any: the
-        same at every delivery. Its key is the message's, or else the topic or channel.
+        One that brings no id gets a new one at each delivery: what a source calls a message
+        (`Taken.id`) may be another message's name in the next run.
 
         Raises:
             CodecError: the bytes are no event, no JSON and no text.
         """
         message = taken.message
-        value = message.value or b""
-        ids: Ids = _One(f"{self._place}/{taken.id}") if taken.id else self._ids
-        intake = Intake(self._clock, ids=ids, limits=LIMITS)
-        headers = {name: text.decode(errors="replace") for name, text in message.headers}
         key = message.key.decode(errors="replace") or taken.topic_or_channel
-        if f"{_BINDING.prefix}specversion" in {name.lower() for name in headers}:
-            event = intake.binary(headers, value, binding=_BINDING)
-        elif _envelope(value):
-            event = intake.event(value)
+        headers = {name: text.decode(errors="replace") for name, text in message.headers}
+        binding = _binding(headers)
+        if binding is not None:
+            event = self._intake.binary(headers, message.value or b"", binding=binding)
+        elif message.value is None:
+            event = self._made(TOMBSTONE, key, NULL, ABSENT)
+        elif _envelope(message.value):
+            event = self._intake.event(message.value)
         else:
-            data, metadata = _payload(value)
-            event = Event(
-                id=ids.next(),
-                type=self._type,
-                time=format_time(self._clock.now_us()),
-                key=key,
-                data=data,
-                metadata=metadata,
-            )
+            event = self._made(self._type, key, *_payload(message.value))
         if event.key in ("", event.id):
             event = msgspec.structs.replace(event, key=key)
         return event
 
+    def _made(self, type: str, key: str, data: msgspec.Raw, metadata: msgspec.Raw) -> Event:
+        return Event(
+            id=self._ids.next(),
+            type=type,
+            time=format_time(self._clock.now_us()),
+            key=key,
+            data=data,
+            metadata=metadata,
+        )
 
-class _One:
-    """The id of one message: the same at every delivery."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def next(self) -> str:
-        return _derived.id(self._name, _NO_TIME, 0)
+def _binding(headers: Mapping[str, str]) -> cloudevents.Binding | None:
+    """Return how the headers of a CloudEvent in binary mode are called; None: it is none."""
+    names = {name.lower() for name in headers}
+    for binding in _BINDINGS:
+        if f"{binding.prefix}specversion".lower() in names:
+            return binding
+    return None
 
 
 def _envelope(value: bytes) -> bool:

@@ -166,7 +166,7 @@ async def _from_log(plan: Plan, ends: _Ends) -> AsyncIterator[Bridge]:
 
 @asynccontextmanager
 async def _from_source(plan: Plan, ends: _Ends) -> AsyncIterator[Bridge]:
-    opener = Opener(plan.here.name, plan.source or "", ends.clock)
+    opener = Opener(plan.source or "", ends.clock)
     async with open_source(plan.here.url, clock=ends.clock) as source:
         draining = Draining(
             source,

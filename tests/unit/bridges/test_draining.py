@@ -64,7 +64,7 @@ class World:
             self.target,
             self.store.dead_letters,
             topic="doors",
-            opened=Opener("home", "mqtt", CLOCK).event,
+            opened=Opener("mqtt", CLOCK).event,
             picker=picker,
             clock=CLOCK,
             retry=AT_ONCE,

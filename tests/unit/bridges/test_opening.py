@@ -4,15 +4,15 @@ import pytest
 from motet.bridges import Opener, default_topic
 from motet.core.clock import SystemClock
 from motet.core.errors import CodecError
-from motet.core.event import Event, Headers, Message
+from motet.core.event import NULL, Event, Headers, Message
 from motet.core.ports import Taken
 
 
 def opened(
-    value: bytes, *, headers: Headers = (), id: str | None = None, key: bytes = b""
+    value: bytes | None, *, headers: Headers = (), id: str | None = None, key: bytes = b""
 ) -> Event:
     taken = Taken("home/kitchen", Message(key, value, headers), id)
-    return Opener("place", "mqtt", SystemClock()).event(taken)
+    return Opener("mqtt", SystemClock()).event(taken)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,11 @@ def test_an_event_without_a_key_gets_the_topic_as_its_key() -> None:
     assert opened(b'{"eventType": "door.opened"}', key=b"mine").key == "mine"
 
 
-def test_a_cloud_event_is_read_in_both_modes() -> None:
+@pytest.mark.parametrize("prefix", ["ce_", "cloudEvents_", "cloudEvents:"])
+def test_a_cloud_event_is_read_in_both_modes(prefix: str) -> None:
     attributes = {"specversion": "1.0", "id": "c1", "source": "/s", "type": "door.opened"}
     structured = msgspec.json.encode({**attributes, "data": {"a": 1}})
-    headers = tuple((f"ce_{name}", text.encode()) for name, text in attributes.items())
+    headers = tuple((f"{prefix}{name}", text.encode()) for name, text in attributes.items())
 
     one = opened(structured)
     two = opened(b'{"a":1}', headers=(*headers, ("content-type", b"application/json")))
@@ -65,10 +66,14 @@ def test_bytes_that_are_none_of_it_are_refused(value: bytes) -> None:
         opened(value)
 
 
-def test_what_a_source_knows_by_an_id_has_the_same_id_at_every_delivery() -> None:
-    assert opened(b"1", id="7").id == opened(b"1", id="7").id
-    assert opened(b"1", id="7").id != opened(b"1", id="8").id
-    assert opened(b"1").id != opened(b"1").id
+def test_the_name_that_a_source_has_for_a_message_is_no_id() -> None:
+    assert opened(b"1", id="7").id != opened(b"1", id="7").id
+
+
+def test_a_tombstone_is_an_event_of_that_type_without_a_payload() -> None:
+    event = opened(None, key=b"k")
+
+    assert (event.type, event.key, event.data) == ("tombstone", "k", NULL)
 
 
 @pytest.mark.parametrize(
