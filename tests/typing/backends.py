@@ -1,7 +1,18 @@
-from motet.core.ports import Clock, DeadLetters, EventStore, Lease, Outbox, Store, Transport
+from motet.core.ports import (
+    Clock,
+    DeadLetters,
+    EventStore,
+    Lease,
+    Outbox,
+    ProgressKeeper,
+    Source,
+    Store,
+    Transport,
+)
 from motet.stores.memory import MemoryStore
 from motet.testing import FaultyLease, FaultyStore, FaultyTransport, SimClock
 from motet.transports.memory import MemoryLease, MemoryTransport
+from motet.transports.redis import PubSubSource, RedisLease, RedisTransport
 
 
 def memory(transport: MemoryTransport, lease: MemoryLease, store: MemoryStore) -> None:
@@ -20,3 +31,10 @@ def simulated(
     _transport: Transport = transport
     _lease: Lease = lease
     _store: Store = store
+
+
+def redis(transport: RedisTransport, lease: RedisLease, source: PubSubSource) -> None:
+    _transport: Transport = transport
+    _keeper: ProgressKeeper = transport
+    _lease: Lease = lease
+    _source: Source = source

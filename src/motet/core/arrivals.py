@@ -6,7 +6,7 @@ outside lacks is filled in so that a redelivery makes the same event: its id is 
 place it was read from, its key is that of the broker's message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -59,6 +59,27 @@ def opened(
     return Record(
         event, arrival.offset, arrival.attempt, value=value or b"", headers=arrival.headers
     )
+
+
+def opened_values(
+    partition: Partition, offsets: Sequence[int], values: Sequence[bytes]
+) -> tuple[list[Record], list[Broken]]:
+    """Return what messages hold that are a value alone: `opened` for many, at half its cost."""
+    records: list[Record] = []
+    broken: list[Broken] = []
+    for offset, value in zip(offsets, values, strict=True):
+        if value.startswith(_OURS):
+            try:
+                records.append(Record(_decode(value), offset, 1, 0, 0, value))
+                continue
+            except _UNDECODABLE:
+                pass
+        found = opened(partition, Arrival(offset, value))
+        if isinstance(found, Record):
+            records.append(found)
+        else:
+            broken.append(found)
+    return records, broken
 
 
 def _from_outside(partition: Partition, arrival: Arrival, binding: cloudevents.Binding) -> Event:
