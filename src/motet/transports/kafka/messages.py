@@ -8,8 +8,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from motet.core import cloudevents
 from motet.core.arrivals import TOMBSTONE, Arrival, opened
-from motet.core.event import NULL, Broken, Event, Headers, Partition, Record
-from motet.core.ports import Message
+from motet.core.event import NULL, Broken, Event, Headers, Message, Partition, Record
 from motet.core.refusals import encoded
 
 

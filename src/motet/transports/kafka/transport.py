@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from motet.core.errors import ConfigError, Fenced
-from motet.core.event import Batch, Event, Partition
+from motet.core.event import Batch, Event, Message, Partition
 from motet.core.outcome import Emit
 from motet.core.ports import (
     Advance,
     Clock,
     Guarantee,
-    Message,
     Progress,
     Subscription,
     TopicInfo,
