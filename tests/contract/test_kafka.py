@@ -1,16 +1,12 @@
-import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import pytest
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from motet.core.clock import SystemClock
 from motet.core.ports import Transport
-from motet.testing.contracts import TransportContract
+from motet.testing.contracts import KeepingTransport, ProgressKeeperContract, TransportContract
 from motet.transports.kafka import KafkaTransport, open_transport
-
-URL = os.environ.get("MOTET_TEST_KAFKA_URL", "")
+from tests.services import real
 
 
 @asynccontextmanager
@@ -25,11 +21,13 @@ async def fresh(url: str, **options: str) -> AsyncIterator[KafkaTransport]:
             await transport.delete_topics()
 
 
-@pytest.mark.skipif(not URL, reason="no Kafka: MOTET_TEST_KAFKA_URL is not set")
 class TestKafkaTransport(TransportContract):
     guarantees = KafkaTransport.guarantees
 
-    @asynccontextmanager
-    async def make(self) -> AsyncIterator[Transport]:
-        async with fresh(URL) as transport:
-            yield transport
+    def make(self) -> AbstractAsyncContextManager[Transport]:
+        return fresh(real("kafka"))
+
+
+class TestKafkaProgress(ProgressKeeperContract):
+    def make(self) -> AbstractAsyncContextManager[KeepingTransport]:
+        return fresh(real("kafka"))

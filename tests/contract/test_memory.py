@@ -6,6 +6,8 @@ from motet.core.ports import EventStore, Store, Transport
 from motet.stores.memory import MemoryLog, MemoryStore
 from motet.testing.contracts import (
     EventStoreContract,
+    KeepingTransport,
+    ProgressKeeperContract,
     SharedTransactionContract,
     StoreContract,
     TransportContract,
@@ -18,6 +20,12 @@ class TestMemoryTransport(TransportContract):
 
     @asynccontextmanager
     async def make(self) -> AsyncIterator[Transport]:
+        yield MemoryTransport(MemoryLog(SystemClock()))
+
+
+class TestMemoryProgress(ProgressKeeperContract):
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[KeepingTransport]:
         yield MemoryTransport(MemoryLog(SystemClock()))
 
 

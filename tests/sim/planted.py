@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 import pytest
 
+from motet.core.errors import TransientError
 from motet.core.event import Batch, Broken, Event, Partition, Record
 from motet.core.outcome import Commit, Failure, Park, Put
 from motet.core.ports import Progress, Queued, Versioned
@@ -211,11 +212,15 @@ def progress_jumps_to_the_furthest(patch: pytest.MonkeyPatch) -> None:
 def marked_published_before_it_is(patch: pytest.MonkeyPatch) -> None:
     """The outbox forgets an event before the log has it."""
 
-    async def publish(relay: Relay, topic: str, queued: Sequence[Queued]) -> None:
-        await relay._outbox.done([each.id for each in queued])
-        await relay._transport.publish(topic, [each.emit.event for each in queued])
+    right = Relay._send
 
-    patch.setattr(Relay, "_publish", publish)
+    async def send(
+        relay: Relay, topic: str, queued: Sequence[Queued], sent: list[int]
+    ) -> TransientError | None:
+        await relay._outbox.done([each.id for each in queued])
+        return await right(relay, topic, queued, sent)
+
+    patch.setattr(Relay, "_send", send)
 
 
 def emits_of_retries_are_lost(patch: pytest.MonkeyPatch) -> None:

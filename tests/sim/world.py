@@ -39,7 +39,7 @@ class World:
     def __init__(self, scenario: Scenario, clock: SimClock) -> None:
         self.scenario = scenario
         self.clock = clock
-        self.log = MemoryLog(clock, partitions=scenario.partitions)
+        self.log = MemoryLog(clock, partitions=scenario.partitions, repeats=scenario.broker)
         self.store = MemoryStore(self.log, shared=scenario.shared)
         self.transport = MemoryTransport(self.log)
         self.ledgers = Ledgers(clock)

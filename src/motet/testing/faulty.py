@@ -50,8 +50,8 @@ class FaultyTransport:
     async def subscribe(
         self, topics: Collection[str], *, group: str
     ) -> AsyncIterator[Subscription]:
-        """Join `group`; a dead process does not leave it until it is buried."""
-        self._faults.check()
+        """Join `group`, or not; a dead process does not leave it until it is buried."""
+        await self._faults.before("subscribe")
         context = self._inner.subscribe(topics, group=group)
         leases = await context.__aenter__()
         try:
@@ -87,7 +87,7 @@ class FaultyTransport:
 
     async def _wrap(self, leases: Subscription, group: str) -> AsyncIterator[Lease]:
         async for lease in leases:
-            self._faults.check()
+            await self._faults.before("leases")
             yield FaultyLease(lease, group, self._faults)
 
 
@@ -179,6 +179,14 @@ class _FaultyOutbox:
 
     async def done(self, ids: Collection[int]) -> None:
         await self._faults.call("outbox.done", lambda: self._inner.done(ids))
+
+    async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
+        return await self._faults.call(
+            "outbox.lead", lambda: self._inner.lead(owner, now_us=now_us, until_us=until_us)
+        )
+
+    async def changed(self, max_wait_s: float) -> None:
+        await self._faults.call("outbox.changed", lambda: self._inner.changed(max_wait_s))
 
     async def next_due_us(self) -> int | None:
         return await self._faults.call("outbox.next_due_us", self._inner.next_due_us)

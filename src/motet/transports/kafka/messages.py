@@ -78,10 +78,8 @@ def copies(messages: Sequence[Message], partitions: int) -> list[Outgoing]:
     """Return messages as they are, for a topic of that many partitions."""
     made: list[Outgoing] = []
     for message in messages:
-        to = message.partition
-        if to is None:
-            to = crc32(message.key) % partitions
-        copy: Outgoing = {"value": message.value, "key": message.key, "partition": to}
+        to = message.partition if message.partition is not None else crc32(message.key)
+        copy: Outgoing = {"value": message.value, "key": message.key, "partition": to % partitions}
         if message.headers:
             copy["headers"] = message.headers
         made.append(copy)

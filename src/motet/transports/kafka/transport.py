@@ -7,14 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from motet.core.errors import ConfigError, Fenced
 from motet.core.event import Batch, Event, Message, Partition
 from motet.core.outcome import Emit
-from motet.core.ports import (
-    Advance,
-    Clock,
-    Guarantee,
-    Progress,
-    Subscription,
-    TopicInfo,
-)
+from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.topics import check_topic
 from motet.transports.kafka.admin import Admin
 from motet.transports.kafka.ahead import from_metadata, to_metadata

@@ -41,7 +41,7 @@ def messages(topic: Topic, given: Sequence[Message]) -> list[Packable]:
     """Return messages as they are, for the partitions they name or their keys have."""
     return [
         (
-            crc32(each.key) % topic.partitions if each.partition is None else each.partition,
+            (crc32(each.key) if each.partition is None else each.partition) % topic.partitions,
             "",
             properties_of(each),
             each.value or b"",
