@@ -2,11 +2,11 @@
 
 import importlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from motet.core.checks import Check, Diagnosis, fail
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
+from motet.core.event import Event
 from motet.core.ports import Clock, Source, Store, Transport
 
 DEFAULT_URL = "sqlite:///.motet/motet.db"
@@ -174,6 +175,30 @@ async def open_source(url: str, *, clock: Clock) -> AsyncIterator[Source]:
         opened = module.open_source(url, clock)
     async with opened as source:
         yield source
+
+
+class Cache(Protocol):
+    """Where the latest payload of each key is kept for others to look up."""
+
+    async def publish(self, topic: str, events: Sequence[Event]) -> int:
+        """Write the payloads in order; durable as far as the server is."""
+        ...
+
+
+@asynccontextmanager
+async def open_cache(url: str, *, clock: Clock, ttl_s: float | None) -> AsyncIterator[Cache]:
+    """Open the cache that `url` names, a Redis; values last `ttl_s` seconds, or for ever.
+
+    Raises:
+        ConfigError: it is no `redis://`, the extra is not installed, or the URL is of no use.
+    """
+    if _known_scheme(url) != "redis":
+        raise ConfigError(f"{url!r} is no cache: name a Redis, {BROKERS['redis'].form}")
+    opened: AbstractAsyncContextManager[Cache] = _module("redis", BROKERS["redis"]).open_cache(
+        url, clock, ttl_s=ttl_s
+    )
+    async with opened as cache:
+        yield cache
 
 
 def _pubsub(url: str) -> tuple[str, list[str]]:

@@ -16,6 +16,8 @@ from motet.core.clock import SystemClock
 from motet.core.event import Event, Partition
 from motet.core.ids import IdSource
 from motet.testing import make_event, until
+from scripts.services import known
+from tests.integration import clients
 from tests.services import real
 
 CLOCK = SystemClock()
@@ -161,3 +163,37 @@ async def test_redis_pub_sub_is_copied_while_the_bridge_listens(name: str, tmp_p
 async def _heard(client: Redis, channel: str) -> bool:
     heard: int = await client.publish(channel, b'{"eventId": "e1", "eventType": "t"}')
     return heard > 0
+
+
+async def test_a_rabbitmq_queue_is_emptied(name: str, tmp_path: Path) -> None:
+    target = f"sqlite:///{tmp_path}/to.db"
+    management = known("rabbitmq").urls["rabbitmq management"]
+    source = f"{rabbitmq()}?queue={name}"
+    await asyncio.to_thread(clients.rabbitmq_keeps, management, name)
+    async with bridge(tmp_path, source, target, "--until-idle") as process:
+        assert await process.wait() == 0
+
+    [event] = await copied(target, name)
+    assert (event.type, event.key, bytes(event.data)) == ("rabbitmq.message", name, b'"hello"')
+    async with bridge(tmp_path, source, target, "--until-idle") as process:
+        assert await process.wait() == 0
+    assert len(await copied(target, name)) == 1
+    clients.rabbitmq(management, "DELETE", f"queues/%2F/{name}", None)
+
+
+async def test_a_cache_holds_the_latest_payload_of_each_key(name: str, tmp_path: Path) -> None:
+    source, cache = f"sqlite:///{tmp_path}/from.db", redis(name)
+    values = [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("b", None), ("a", 3)]
+    async with open_transport(source, clock=CLOCK) as transport:
+        await transport.publish(
+            "t", [make_event(n, key=key, data=value) for n, (key, value) in enumerate(values)]
+        )
+    as_cache = ("--topic", "t", "--as", "cache", "--ttl", "1h", "--until-idle")
+    async with bridge(tmp_path, source, cache, *as_cache) as process:
+        assert await process.wait() == 0
+
+    async with Redis.from_url(real("redis")) as client:
+        held = await client.mget([f"{name}:t:{key}" for key in "abc"])
+        left_ms = await client.pttl(f"{name}:t:a")
+    assert held == [b"3", None, b"1"]
+    assert 3_500_000 < left_ms <= 3_600_000

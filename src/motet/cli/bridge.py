@@ -1,7 +1,7 @@
 """`motet bridge`: selected events of one transport, or of a source, copied to another."""
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
@@ -36,6 +36,8 @@ async def bridge(
     group: str | None = None,
     from_name: str | None = None,
     to_name: str | None = None,
+    kind: Annotated[Literal["transport", "cache"], Parameter(name="--as")] = "transport",
+    ttl: str | None = None,
     until_idle: Annotated[bool, Flag] = False,
     drain: str = "30s",
     store: Annotated[str | None, Parameter(group=_COMMON)] = None,
@@ -64,6 +66,9 @@ async def bridge(
         group: Consumer group in FROM that the bridge is; else named after TO.
         from_name: Name of FROM in the marks of events; needed where one cluster has two addresses.
         to_name: Name of TO, likewise.
+        kind: What TO is: a transport, or a cache, a Redis where the key cache:TOPIC:KEY holds the
+            latest payload of each key.
+        ttl: How long a value stays in the cache; else for ever.
         until_idle: Copy what there is, then leave.
         drain: How long a stop waits for work in hand.
         store: Where progress is kept if FROM does not, and dead letters; else MOTET_STORE, else
@@ -83,6 +88,8 @@ async def bridge(
         key=None if key_by is None else Key(key_by),
         store=chosen_store(store, os.environ) or DEFAULT_STORE,
         drain_s=drain_s,
+        cache=kind == "cache",
+        ttl_s=None if ttl is None else parse_duration(ttl),
     )
     plan.check()
     start_logs(Options(json=json, debug=debug))

@@ -1,11 +1,11 @@
 """What `motet bridge` runs: a plan, and the bridge that is made from it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 
-from motet.backends import open_source, open_store, open_transport, source_of
+from motet.backends import open_cache, open_source, open_store, open_transport, source_of
 from motet.bridges import (
     Bridge,
     Copying,
@@ -56,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     key: Key | None
     store: str
     drain_s: float
+    cache: bool = False  # TO is to hold the latest payload of each key, and no log
+    ttl_s: float | None = None  # how long it holds it
 
     @property
     def source(self) -> str | None:
@@ -65,7 +67,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_group(self) -> str:
         """The consumer group: one for each target, so that two bridges do not share the events."""
-        return self.group or f"bridge-{self.there.name}"
+        kind = "cache" if self.cache else "bridge"
+        return self.group or f"{kind}-{self.there.name}"
 
     @property
     def target_topic(self) -> str:
@@ -78,9 +81,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: something does not.
         """
+        if self.ttl_s is not None and not self.cache:
+            raise ConfigError("--ttl is for --as cache: a log keeps events as its topic says")
         if source_of(self.there.url) is not None:
             raise ConfigError(f"{self.there.url!r} is a source: a bridge cannot lead there")
-        if self.here.name == self.there.name:
+        if self.here.name == self.there.name and not self.cache:
             raise ConfigError(
                 f"both sides are the same transport, {self.here.name}; within one, events are "
                 "passed on by `app.route`; if they are two, give --from-name or --to-name"
@@ -136,12 +141,18 @@ async def at_work(plan: Plan, clock: Clock) -> AsyncIterator[BridgeWork]:
     picker = Picker(via, Counts(), select=plan.select, key=plan.key)
     async with (
         open_store(plan.store, clock=clock) as store,
-        open_transport(plan.there.url, clock=clock) as target,
+        _target(plan, clock) as target,
     ):
         ends = _Ends(picker, target, store, clock)
         opened = _from_log(plan, ends) if plan.source is None else _from_source(plan, ends)
         async with opened as bridge:
             yield BridgeWork(bridge, picker.counts, plan.store)
+
+
+def _target(plan: Plan, clock: Clock) -> AbstractAsyncContextManager[Target]:
+    if plan.cache:
+        return open_cache(plan.there.url, clock=clock, ttl_s=plan.ttl_s)
+    return open_transport(plan.there.url, clock=clock)
 
 
 @asynccontextmanager

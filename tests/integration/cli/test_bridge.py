@@ -115,6 +115,8 @@ def test_what_is_refused_is_listed_and_the_exit_code_says_so(motet: Motet) -> No
         (("mqtt://h/a?qos=2", B), "acknowledged before it is durable here"),
         (("ftp://h/a", B, "--topic", "t"), "unknown scheme 'ftp'"),
         ((*THERE, "--store", "redis://h"), "is no store"),
+        ((*THERE, "--ttl", "1h"), "--ttl is for --as cache"),
+        ((*THERE, "--as", "cache"), "is no cache: name a Redis"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
