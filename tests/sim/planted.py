@@ -352,7 +352,7 @@ def broken_bytes_done_ahead_are_read_again(patch: pytest.MonkeyPatch) -> None:
     def forgetful(offsets: Offsets, read: Sequence[Record], end: int) -> Sequence[Record]:
         fresh = take(offsets, read, end)
         if read and isinstance(read[0], Broken):
-            offsets._open.update((each.offset, None) for each in read)
+            offsets._open.update(each.offset for each in read)
             return read
         return fresh
 
