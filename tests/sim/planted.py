@@ -639,6 +639,6 @@ CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     a_repeat_queues_behind_its_key: (5, 10, 11, 15, 18),
     what_was_parked_is_a_repeat: (5, 10, 11, 14, 15),
     the_inbox_is_off: (5, 10, 11, 14, 15),
-    a_failed_join_ends_the_worker: (),
-    a_lost_membership_goes_unnoticed: (),
+    a_failed_join_ends_the_worker: (2, 4, 5, 6, 8),
+    a_lost_membership_goes_unnoticed: (5, 10, 54, 57, 68),
 }
