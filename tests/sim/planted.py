@@ -109,21 +109,6 @@ def later_records_pass_a_parked_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Ledger, "split", split)
 
 
-def what_waits_behind_does_not_hold_its_key(patch: pytest.MonkeyPatch) -> None:
-    """Before what queues behind a key is committed, the key may come free, and be passed."""
-
-    def split(ledger: Ledger, records: Sequence[Record]) -> tuple[Sequence[Record], list[Failure]]:
-        held = {key: set(offsets) for key, offsets in ledger._held.items()}
-        answer = _split(ledger, records)
-        ledger._held = held
-        return answer
-
-    patch.setattr(Ledger, "split", split)
-
-
-_split = Ledger.split
-
-
 def a_commit_under_way_is_in_neither_state(patch: pytest.MonkeyPatch) -> None:
     """A put committed while the store is asked is in the answer neither as pending nor as done."""
 
@@ -595,7 +580,6 @@ CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     progress_before_effects: (0, 3, 30, 36, 39),
     effects_before_the_check: (45, 82, 105, 118, 123),
     later_records_pass_a_parked_one: (1, 2, 3, 4, 5),
-    what_waits_behind_does_not_hold_its_key: (321,),
     a_commit_under_way_is_in_neither_state: (16, 69, 102, 157, 199),
     a_failed_key_is_not_held_until_its_commit: (1, 22, 31, 70, 118),
     settled_rows_stay: (1, 2, 3, 4, 5),
