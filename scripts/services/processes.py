@@ -74,8 +74,10 @@ class Process:
     @property
     def pid(self) -> int | None:
         """The process's id; None: it is not running."""
-        if self._child is not None:
-            self._child.poll()  # what has ended is no zombie then
+        # Asking a child also makes sure that what has ended is no zombie. It needs no file: at the
+        # end of a test process the folder may be gone already.
+        if self._child is not None and self._child.poll() is None:
+            return self._child.pid
         try:
             pid = int(self._pid_file.read_text())
         except (OSError, ValueError):

@@ -1,12 +1,13 @@
 """Publishes what the outbox holds when it is due: timers, and all when the log is elsewhere."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
 
 from motet.core.codec import encode
 from motet.core.errors import CodecError, TransientError
 from motet.core.event import Event
+from motet.core.ids import IdSource
 from motet.core.outcome import DeadLetter, Emit
 from motet.core.ports import Clock, Queued, Store, Transport
 from motet.resilience import RetryPolicy
@@ -16,21 +17,24 @@ from motet.telemetry import bind
 log = bind(__name__)
 
 _LIMIT = 1000
-_POLL_S = 1.0  # safety net for what other processes write; our own commits call `nudge`
+_POLL_S = 1.0  # safety net: commits of any process wake us
+_LEAD_S = 3.0  # how long others wait for a relay that is gone
 
 
 class Relay:
-    """At least once, in the order written, with stable ids.
+    """At least once, in the order written within each topic, with stable ids.
 
     An event that the log refuses becomes a dead letter without a group; the others go on.
 
-    A log that keeps an id once per topic makes it exactly once. Several relays on one outbox do
-    no harm for the same reason.
+    A log that keeps an id once per topic makes it exactly once. Of several relays on one outbox
+    one leads and the others wait; should two publish, readers drop what comes twice.
     """
 
     def __init__(
         self, transport: Transport, store: Store, *, clock: Clock, retry: RetryPolicy
     ) -> None:
+        self._name = IdSource(clock).next()
+        self._led_until_us = 0
         self._transport = transport
         self._outbox = store.outbox
         self._dead_letters = store.dead_letters
@@ -51,6 +55,21 @@ class Relay:
 
     async def run(self) -> None:
         """Publish until `stop` is called."""
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(self._watch(), name="relay/watch")
+            await self._run()
+            watch.cancel()
+
+    async def _watch(self) -> None:
+        """Look also when another process has committed something."""
+        while True:
+            try:
+                await self._outbox.changed(_POLL_S)
+            except TransientError:
+                await self._clock.sleep(_POLL_S)
+            self._news.set()
+
+    async def _run(self) -> None:
         failures = 0
         while True:
             try:
@@ -58,7 +77,7 @@ class Relay:
                     failures = 0
                 self.problem = ""
                 if self._stopping:
-                    return
+                    return await self._resign()
                 wait_s = await self._wait_s()
             except TransientError as err:
                 failures += 1
@@ -70,33 +89,75 @@ class Relay:
             await self._wait(wait_s)
 
     async def _publish_due(self) -> bool:
+        if not await self._leads():
+            return False
         due = await self._outbox.due(now_us=self._clock.now_us(), limit=_LIMIT)
-        for topic, queued in groupby(due, key=_topic):
-            await self._publish(topic, list(queued))
+        by_topic: dict[str, list[Queued]] = defaultdict(list)
+        for queued in due:
+            by_topic[queued.emit.topic].append(queued)
+        sent: list[int] = []
+        async with asyncio.TaskGroup() as tasks:
+            sending = [
+                tasks.create_task(self._send(topic, queued, sent), name=f"relay/{topic}")
+                for topic, queued in by_topic.items()
+            ]
+        # Only now: a crash before this line publishes again, and the ids make that harmless.
+        await self._outbox.done(sent)
+        for failed in filter(None, [each.result() for each in sending]):
+            raise failed
         return bool(due)
 
-    async def _publish(self, topic: str, queued: Sequence[Queued]) -> None:
+    async def _leads(self) -> bool:
+        now_us = self._clock.now_us()
+        ahead_us = self._led_until_us - now_us
+        if _LEAD_S * 5e5 < ahead_us <= _LEAD_S * 1e6:
+            return True
+        until_us = now_us + round(_LEAD_S * 1e6)
+        leads = await self._outbox.lead(self._name, now_us=now_us, until_us=until_us)
+        self._led_until_us = until_us if leads else 0
+        return leads
+
+    async def _resign(self) -> None:
+        """Let another relay lead at once."""
+        if self._led_until_us:
+            now_us = self._clock.now_us()
+            await self._outbox.lead(self._name, now_us=now_us, until_us=now_us)
+
+    async def _send(
+        self, topic: str, queued: Sequence[Queued], sent: list[int]
+    ) -> TransientError | None:
+        """Publish to one topic, in order; note the rows that are done with in `sent`."""
         try:
             await self._transport.publish(topic, [each.emit.event for each in queued])
         except CodecError as err:
-            await self._part(topic, queued, err)
-            return
-        # Only now: a crash before this line publishes again, and the ids make that harmless.
-        await self._outbox.done([each.id for each in queued])
+            return await self._part(topic, queued, err, sent)
+        except TransientError as err:
+            return err
+        sent += [each.id for each in queued]
+        return None
 
-    async def _part(self, topic: str, queued: Sequence[Queued], error: CodecError) -> None:
+    async def _part(
+        self, topic: str, queued: Sequence[Queued], error: CodecError, sent: list[int]
+    ) -> TransientError | None:
         """Publish one by one, to find those that are refused; they are dead letters."""
         if len(queued) > 1:
             for each in queued:
-                await self._publish(topic, [each])
-            return
+                if (failed := await self._send(topic, [each], sent)) is not None:
+                    return failed
+            return None
         (refused,) = queued
         log.warning("relay.refused", extra={"topic": topic, "error": str(error)})
-        await self._dead_letters.add([_letter(refused.emit, error)])
-        # Only now: a crash before this line leaves a second letter, and none is lost.
-        await self._outbox.done([refused.id])
+        try:
+            await self._dead_letters.add([_letter(refused.emit, error)])
+        except TransientError as err:
+            return err
+        # A crash before this row is noted leaves a second letter, and none is lost.
+        sent.append(refused.id)
+        return None
 
     async def _wait_s(self) -> float:
+        if not self._led_until_us:
+            return _POLL_S  # another relay sees to what is due
         next_us = await self._outbox.next_due_us()
         if next_us is None:
             return _POLL_S
@@ -109,10 +170,6 @@ class Relay:
         except TimeoutError:
             pass
         self._news.clear()
-
-
-def _topic(queued: Queued) -> str:
-    return queued.emit.topic
 
 
 def _letter(emit: Emit, error: CodecError) -> DeadLetter:

@@ -1,10 +1,11 @@
 """The relay on memory backends, in simulated time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from motet.core.event import Partition
+from motet.core.event import Event, Partition
 from motet.core.outcome import Commit, Emit, Outcome
 from motet.drivers.memory import MemoryLog
 from motet.resilience import RetryPolicy
@@ -67,16 +68,71 @@ def test_a_nudge_has_what_was_committed_published_at_once() -> None:
         simulate(program, seed=seed)
 
 
-def test_what_another_process_wrote_is_found_within_a_second() -> None:
+def test_what_another_process_wrote_is_found_at_once() -> None:
     async def program(clock: SimClock) -> None:
         bench = Bench(clock)
         async with bench.relaying():
-            await bench.commit(1)
-            await clock.sleep(0.5)
-            assert bench.published() == 0  # without the nudge it waits for the next look
-            await bench.published_within(1, 0.6)
+            await bench.commit(1)  # without a nudge
+            await bench.published_within(1, 0.01)
 
     simulate(program, seed=1)
+
+
+def test_of_two_relays_one_publishes_and_the_other_follows_when_it_is_gone() -> None:
+    async def program(clock: SimClock) -> None:
+        bench, published = Bench(clock), Counter[str]()
+        first, second = (
+            Relay(Noting(bench.log, published, name), bench.store, clock=clock, retry=RetryPolicy())
+            for name in ("first", "second")
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(second_after(clock, second), name="second")
+            leader = tasks.create_task(first.run(), name="first")
+            await clock.sleep(0.5)
+            for number in range(20):
+                await bench.commit(number)
+            await bench.published_within(20, 0.1)
+            assert published == {"first": 20}
+            leader.cancel()  # as a killed process: it does not resign
+            await bench.commit(20)
+            await bench.published_within(21, 5.0)
+            assert published == {"first": 20, "second": 1}
+            second.stop()
+
+    simulate(program, seed=1)
+
+
+def test_a_relay_that_is_stopped_lets_another_lead_at_once() -> None:
+    async def program(clock: SimClock) -> None:
+        bench = Bench(clock)
+        other = Relay(MemoryTransport(bench.log), bench.store, clock=clock, retry=RetryPolicy())
+        async with asyncio.TaskGroup() as tasks:
+            async with bench.relaying():
+                tasks.create_task(other.run(), name="other")
+                await clock.sleep(0.1)
+            await bench.commit(1)
+            await bench.published_within(1, 1.1)
+            other.stop()
+
+    simulate(program, seed=1)
+
+
+async def second_after(clock: SimClock, relay: Relay) -> None:
+    await clock.sleep(0.25)
+    await relay.run()
+
+
+class Noting(MemoryTransport):
+    """A transport that counts what each of two relays publishes."""
+
+    def __init__(self, log: MemoryLog, published: Counter[str], name: str) -> None:
+        super().__init__(log)
+        self._published = published
+        self._name = name
+
+    async def publish(self, topic: str, events: Sequence[Event]) -> int:
+        self._published[self._name] += len(events)
+        return await super().publish(topic, events)
 
 
 def test_a_nudge_brings_forward_a_timer_that_is_sooner_than_the_one_waited_for() -> None:

@@ -28,6 +28,18 @@ class Outbox(Protocol):
         """Mark them published. Idempotent."""
         ...
 
+    async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
+        """Whether `owner` is the one who publishes, until an instant; ask again before it.
+
+        One of several relays publishes, so that nothing is published once by each. It is no
+        guarantee: who was paused may think it leads, and repeats are for the readers to drop.
+        """
+        ...
+
+    async def changed(self, max_wait_s: float) -> None:
+        """Return when something may have been committed, or after `max_wait_s`."""
+        ...
+
     async def next_due_us(self) -> int | None:
         """When the next one is due; None: the outbox is empty."""
         ...

@@ -46,7 +46,7 @@ class MemoryStore:
         self._parked = ParkedRows()
         self._state = MemoryState()
         self._inbox: set[tuple[str, str, str]] = set()  # group, topic, id
-        self.outbox = MemoryOutbox()
+        self.outbox = MemoryOutbox(log.bell)
         self.streams = MemoryStreams(log.clock)
         self.dead_letters = MemoryDeadLetters(log.clock, give_back=self._give_back)
 
@@ -119,8 +119,7 @@ class MemoryStore:
                 self.streams.extend(append.stream, append.events)
             self._send(outcome.emits)
         self._inbox.update((commit.group, commit.partition.topic, id) for id in commit.handled)
-        if self._shared:
-            self._log.bell.ring()  # timers may be due earlier than the relay thought
+        self._log.bell.ring()  # timers may be due earlier than the relay thought
 
     def _send(self, emits: Sequence[Emit]) -> None:
         now_us = self._log.clock.now_us()

@@ -9,6 +9,7 @@ from motet.core.event import Event, Partition, Record
 from motet.core.ids import IdSource
 from motet.core.outcome import Append, DeadLetter, Emit, Park, Put
 from motet.core.ports import Clock, Queued, Recorded, Status, StoredDeadLetter, Versioned
+from motet.drivers.memory import Bell
 
 _OPEN = (Status.NEW, Status.REVIEWED)
 _decoder = msgspec.json.Decoder(Event)
@@ -104,9 +105,11 @@ class MemoryStreams:
 class MemoryOutbox:
     """Events to be published; conforms to `ports.Outbox`."""
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Bell) -> None:
         self._rows: dict[int, Emit] = {}
         self._last = 0
+        self._bell = bell
+        self._leader = ("", 0)
 
     async def due(self, *, now_us: int, limit: int) -> Sequence[Queued]:
         """Those to be published by now, in the order they were written."""
@@ -117,6 +120,18 @@ class MemoryOutbox:
         """Mark them published."""
         for row_id in ids:
             self._rows.pop(row_id, None)
+
+    async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
+        """Whether `owner` is the one who publishes."""
+        leader, led_until_us = self._leader
+        if leader not in ("", owner) and led_until_us > now_us:
+            return False
+        self._leader = (owner, until_us)
+        return True
+
+    async def changed(self, max_wait_s: float) -> None:
+        """Return when something was committed, or after `max_wait_s`."""
+        await self._bell.wait(max_wait_s)
 
     async def next_due_us(self) -> int | None:
         """When the next one is due; None: the outbox is empty."""

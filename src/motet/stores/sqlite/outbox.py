@@ -24,6 +24,11 @@ _DONE = """
 UPDATE outbox_events SET processed = TRUE, processed_at = ?
 WHERE processed = FALSE AND id IN (SELECT value FROM json_each(?))
 """
+_LEAD = """
+INSERT INTO relay (id, owner, until_us) VALUES (1, ?1, ?2)
+ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, until_us = excluded.until_us
+WHERE relay.owner = excluded.owner OR relay.until_us <= ?3
+"""
 _INSERT = (
     "INSERT INTO outbox_events (event_topic, event_key, event_payload, created_at, not_before_us)"
     " VALUES {}"
@@ -57,6 +62,19 @@ class SqliteOutbox:
             await self._database.write(
                 lambda tx: tx.change(_DONE, (format_time(tx.now_us), listed))
             )
+
+    async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
+        """Whether `owner` is the one who publishes; a write only where nobody else leads."""
+        found = self._database.rows("SELECT owner, until_us FROM relay")
+        if found and text(found[0][0]) != owner and whole(found[0][1]) > now_us:
+            return False
+        return await self._database.write(
+            lambda tx: tx.change(_LEAD, (owner, until_us, now_us)) > 0
+        )
+
+    async def changed(self, max_wait_s: float) -> None:
+        """Return when something was committed by whichever process, or after `max_wait_s`."""
+        await self._database.watch.wait(max_wait_s)
 
     async def next_due_us(self) -> int | None:
         """When the next one is due; None: the outbox is empty."""

@@ -2,7 +2,11 @@
 
 # ruff: noqa: D102 - the name of a test is its documentation
 
+import asyncio
+
 from motet.core.outcome import Emit
+from motet.core.ports import Store
+from motet.testing.contracts.consuming import CLOCK, PATIENCE_S, background
 from motet.testing.contracts.steps import StoreSuite, emits, queued, step
 from motet.testing.events import make_event
 
@@ -52,3 +56,37 @@ class OutboxContract(StoreSuite):
         async with self.make() as store:
             await store.commit(step(0, outcomes=emits(*(("a", n, 0) for n in range(10)))))
             assert await queued(store, limit=3) == [make_event(n).id for n in range(3)]
+
+    async def test_one_relay_leads_until_its_time_is_over(self) -> None:
+        async with self.make() as store:
+            lead = store.outbox.lead
+            assert await lead("a", now_us=0, until_us=100)
+            assert not await lead("b", now_us=99, until_us=200)
+            assert await lead("a", now_us=99, until_us=150)
+            assert not await lead("b", now_us=100, until_us=200)
+            assert await lead("b", now_us=150, until_us=250)
+            assert not await lead("a", now_us=200, until_us=300)
+
+    async def test_a_relay_that_resigns_makes_room_at_once(self) -> None:
+        async with self.make() as store:
+            assert await store.outbox.lead("a", now_us=10, until_us=100)
+            assert await store.outbox.lead("a", now_us=20, until_us=20)
+            assert await store.outbox.lead("b", now_us=20, until_us=120)
+
+    async def test_a_commit_wakes_who_waits_for_one(self) -> None:
+        async with (
+            self.make() as store,
+            asyncio.timeout(PATIENCE_S),
+            background(_keep_committing(store)),
+        ):
+            await store.outbox.changed(10 * PATIENCE_S)
+
+    async def test_who_waits_for_a_commit_is_let_go_after_its_time(self) -> None:
+        async with self.make() as store, asyncio.timeout(PATIENCE_S):
+            await store.outbox.changed(0.01)
+
+
+async def _keep_committing(store: Store) -> None:
+    for version in range(100_000):
+        await store.commit(step(version))
+        await CLOCK.sleep(0.001)
