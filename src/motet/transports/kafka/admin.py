@@ -186,7 +186,7 @@ class Admin:
         request = ConsumerGroupTopicPartitions(prefix + group, [place])
         futures = self._call(
             lambda: self._client.list_consumer_group_offsets(
-                [request], request_timeout=self._options.timeout
+                [request], require_stable=True, request_timeout=self._options.timeout
             ),
             doing,
         )

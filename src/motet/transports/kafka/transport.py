@@ -117,8 +117,14 @@ class KafkaTransport:
         """Publish what the step emits, then note progress. Durable on return."""
         member = self._holder(step)
         member.lease_of(step.partition)
-        await self._emit(step.emits)
+        written = await self._written(step.emits)
         metadata = to_metadata(step.next, step.ahead)
+        if member.transactional:
+            named = [(self._prefix + topic, messages) for topic, messages in written]
+            await member.transact(step.partition, step.next, metadata, named)
+            return
+        for topic, messages in written:
+            await self._send(topic, messages)
         await member.commit(step.partition, step.next, metadata)
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
@@ -137,16 +143,15 @@ class KafkaTransport:
                 return member
         raise Fenced(f"group {step.group!r} has no lease on {step.partition} here")
 
-    async def _emit(self, emits: Sequence[Emit]) -> None:
+    async def _written(self, emits: Sequence[Emit]) -> list[tuple[str, list[Outgoing]]]:
+        """Messages by topic, once all of them are known to be sound."""
         by_topic: dict[str, list[Event]] = {}
         for emit in emits:
             by_topic.setdefault(emit.topic, []).append(emit.event)
-        written = [
+        return [
             (topic, self._write(events, await self._admin.partitions(topic)))
             for topic, events in by_topic.items()
         ]
-        for topic, messages in written:  # once all of them are known to be sound
-            await self._send(topic, messages)
 
     async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         try:
