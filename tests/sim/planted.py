@@ -352,7 +352,7 @@ def broken_bytes_done_ahead_are_read_again(patch: pytest.MonkeyPatch) -> None:
     def forgetful(offsets: Offsets, read: Sequence[Record], end: int) -> Sequence[Record]:
         fresh = take(offsets, read, end)
         if read and isinstance(read[0], Broken):
-            offsets._open.update((each.offset, None) for each in read)
+            offsets._open.update(each.offset for each in read)
             return read
         return fresh
 
@@ -639,6 +639,6 @@ CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     a_repeat_queues_behind_its_key: (5, 10, 11, 15, 18),
     what_was_parked_is_a_repeat: (5, 10, 11, 14, 15),
     the_inbox_is_off: (5, 10, 11, 14, 15),
-    a_failed_join_ends_the_worker: (),
-    a_lost_membership_goes_unnoticed: (),
+    a_failed_join_ends_the_worker: (2, 4, 5, 6, 8),
+    a_lost_membership_goes_unnoticed: (5, 10, 54, 57, 68),
 }
