@@ -109,10 +109,11 @@ async def diagnose(url: str, *, now_us: int) -> Diagnosis:
         nobody = fail("store", "memory:// lives inside one process", "give --url sqlite:///FILE")
         return Diagnosis((nobody,), usable=False)
     if scheme in BROKERS:
-        found: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
-        return Diagnosis(found, usable=True)
+        nothing: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
+        return Diagnosis(nothing, usable=True)
     if scheme == "postgres":
-        return await _postgres().diagnose(url)
+        found: Diagnosis = await _postgres().diagnose(url)
+        return found
     from motet.stores.sqlite import diagnose as diagnose_file
 
     return diagnose_file(url, now_us=now_us)

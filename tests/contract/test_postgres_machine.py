@@ -22,7 +22,5 @@ class PostgresMachine(StoreMachine):
         return store()
 
 
-PostgresMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=20, deadline=None
-)
+PostgresMachine.TestCase.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
 TestPostgresMachine = PostgresMachine.TestCase

@@ -41,16 +41,23 @@ class Database:
         self.writer = Writer(pool, self.where, clock=clock, committed=self.news.committed)
         self._pool = pool
 
-    async def write(self, work: Callable[[Transaction], Awaitable[T]], *, size_bytes: int = 0) -> T:
+    async def write(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        *,
+        size_bytes: int = 0,
+        single: bool = False,
+    ) -> T:
         """Run `work` in a write transaction and return what it returned; durable on return.
 
         It may be run more than once. When it raises, nothing of it is applied. When cancelled,
-        all of it was applied, or nothing. `size_bytes` is about how much it writes.
+        all of it was applied, or nothing. `size_bytes` is about how much it writes; `single` says
+        that it is one statement, which takes one round trip.
 
         Raises:
             Unavailable: nothing was applied, or the connection was lost and nobody knows.
         """
-        unit = Unit(work, size_bytes)
+        unit = Unit(work, size_bytes, single=single)
         self.writer.submit(unit)
         return cast("T", await unit.settled())
 

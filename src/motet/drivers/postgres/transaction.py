@@ -36,9 +36,10 @@ Work = Callable[[Transaction], Awaitable[object]]
 class Unit:
     """A function on its way through a transaction, and the future of who waits for it."""
 
-    def __init__(self, work: Work, size_bytes: int) -> None:
+    def __init__(self, work: Work, size_bytes: int, *, single: bool) -> None:
         self.work = work
         self.size_bytes = size_bytes
+        self.single = single  # it is one statement: a transaction by itself
         self.future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self.taken = False  # by a writer: from here on it is too late to give it up
 

@@ -109,12 +109,16 @@ class Writer:
         self, conn: PoolConnectionProxy, units: Sequence[Unit]
     ) -> tuple[list[object], bool]:
         tx = Transaction(conn, now_us=self._clock.now_us())
+        begun = len(units) > 1 or not units[0].single
         try:
-            await conn.execute("BEGIN")
+            if begun:
+                await conn.execute("BEGIN")
             values = await self._run(tx, units)
-            await conn.execute("COMMIT")
+            if begun:
+                await conn.execute("COMMIT")
         except _Alone:
-            await conn.execute("ROLLBACK")
+            if begun:
+                await conn.execute("ROLLBACK")
             raise
         except BaseException:
             conn.terminate()  # whatever state it is in, nobody meets it again

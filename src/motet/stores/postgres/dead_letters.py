@@ -44,7 +44,7 @@ class PostgresDeadLetters:
             ids = [self._database.ids.next() for _ in letters_]
             size = sum(len(letter.value) for letter in letters_)
             await self._database.write(
-                lambda tx: letters.insert(tx, letters_, ids), size_bytes=size
+                lambda tx: letters.insert(tx, letters_, ids), size_bytes=size, single=True
             )
 
     async def list(
@@ -76,7 +76,7 @@ class PostgresDeadLetters:
     async def archive(self, ids: Collection[int], *, by: str, notes: str, now_us: int) -> int:
         """Close without a new try; returns how many were open."""
         return await self._database.write(
-            lambda tx: tx.change(_ARCHIVE, sorted(ids), by, now_us, notes)
+            lambda tx: tx.change(_ARCHIVE, sorted(ids), by, now_us, notes), single=True
         )
 
     async def counts(self) -> Mapping[tuple[str, str], int]:

@@ -2,18 +2,17 @@
 
 from collections.abc import Collection, Set
 
-from motet.core.outcome import Commit
-from motet.drivers.postgres import Database, Transaction
+from motet.drivers.postgres import Database
 
 _FIND = """
 SELECT i.id FROM unnest($3::text[]) AS k (id)
 JOIN inbox AS i ON i.grp = $1 AND i.topic = $2 AND i.id = k.id COLLATE "C"
 """
-_REMEMBER = """
+REMEMBER = """
 INSERT INTO inbox (grp, topic, id, handled_us)
-SELECT $1, $2, id, $3 FROM unnest($4::text[]) AS k (id)
-ON CONFLICT DO NOTHING
+SELECT $1, $2, id, $7 FROM unnest($12::text[]) AS k (id) {where} ON CONFLICT DO NOTHING
 """
+"""Notes the ids that a commit takes charge of; its parameters are those of a whole commit."""
 
 
 async def find(database: Database, group: str, topic: str, ids: Collection[str]) -> Set[str]:
@@ -21,10 +20,3 @@ async def find(database: Database, group: str, topic: str, ids: Collection[str])
     if not ids:
         return frozenset()
     return {row[0] for row in await database.rows(_FIND, group, topic, list(ids))}
-
-
-async def remember(tx: Transaction, commit: Commit) -> None:
-    """Note the ids that a commit takes charge of."""
-    if commit.handled:
-        place = (commit.group, commit.partition.topic)
-        await tx.change(_REMEMBER, *place, tx.now_us, commit.handled)

@@ -30,12 +30,16 @@ INSERT INTO relay AS r (id, owner, until_us) VALUES (1, $1, $2)
 ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, until_us = excluded.until_us
 WHERE r.owner = excluded.owner OR r.until_us <= $3
 """
-_INSERT = """
+INSERT = """
 INSERT INTO outbox_events (event_topic, event_key, event_payload, created_at, not_before_us)
-SELECT topic, key, payload, to_timestamp($1::float8 / 1e6), not_before_us
-FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) WITH ORDINALITY
-AS e (topic, key, payload, not_before_us, n) ORDER BY n
+SELECT topic, key, payload, to_timestamp($7::float8 / 1e6), not_before_us
+FROM unnest($8::text[], $9::text[], $10::text[], $11::bigint[]) WITH ORDINALITY
+AS e (topic, key, payload, not_before_us, n) {where} ORDER BY n
 """
+"""Queues what a commit emits; its parameters are those of a whole commit."""
+
+Columns = tuple[list[str], list[str], list[str], list[int]]
+"""Topics, keys, payloads, and the instants before which nothing is to be published."""
 
 
 class PostgresOutbox:
@@ -60,16 +64,16 @@ class PostgresOutbox:
     async def done(self, ids: Collection[int]) -> None:
         """Mark them published. They stay for a day, for people to look at."""
         if ids:
-            await self._database.write(lambda tx: tx.change(_DONE, tx.now_us, list(ids)))
+            listed = list(ids)
+            await self._database.write(lambda tx: tx.change(_DONE, tx.now_us, listed), single=True)
 
     async def lead(self, owner: str, *, now_us: int, until_us: int) -> bool:
         """Whether `owner` is the one who publishes; a write only where nobody else leads."""
         for leader, led_until_us in await self._database.rows(_LEADER):
             if leader != owner and led_until_us > now_us:
                 return False
-        return bool(
-            await self._database.write(lambda tx: tx.change(_LEAD, owner, until_us, now_us))
-        )
+        values = (owner, until_us, now_us)
+        return await self._database.write(lambda tx: tx.change(_LEAD, *values), single=True) > 0
 
     async def changed(self, max_wait_s: float) -> None:
         """Return when something was committed by whichever process, or after `max_wait_s`."""
@@ -101,23 +105,14 @@ class PostgresOutbox:
         await self._database.write(work)
 
 
-async def insert(tx: Transaction, emits: Sequence[Emit], payloads: Sequence[str]) -> None:
-    """Queue events; `payloads` are theirs, encoded. Relays of all processes are told."""
-    if emits:
-        await tx.change(
-            _INSERT,
-            tx.now_us,
-            [emit.topic for emit in emits],
-            [emit.event.key for emit in emits],
-            payloads,
-            [max(0, emit.not_before_us) for emit in emits],
-        )
-        tx.queued = True
-
-
-def payloads(emits: Sequence[Emit]) -> list[str]:
-    """Return the events encoded, for `insert`."""
-    return [encode(emit.event).decode() for emit in emits]
+def columns(emits: Sequence[Emit]) -> Columns:
+    """Return what emits are in the outbox, a list for each column."""
+    return (
+        [emit.topic for emit in emits],
+        [emit.event.key for emit in emits],
+        [encode(emit.event).decode() for emit in emits],
+        [max(0, emit.not_before_us) for emit in emits],
+    )
 
 
 def _queued(row: asyncpg.Record) -> Queued:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.core.codec import decode, encode
-from motet.core.errors import Fenced
 from motet.core.event import Event, Partition, Record
 from motet.core.outcome import Commit, Park
 from motet.core.ports import GroupProgress, Progress
@@ -36,11 +35,12 @@ SELECT grp, topic, part, next, cardinality(ahead), (SELECT count(*) FROM parked 
   WHERE k.grp = p.grp AND k.topic = p.topic AND k.part = p.part)
 FROM progress AS p ORDER BY grp, topic, part
 """
-_MOVE = f"""
+MOVE = f"""
 UPDATE progress SET next = $4, ahead = $5, version = version + 1 WHERE {_PLACE} AND version = $6
 """
-_FIRST = """
-INSERT INTO progress (grp, topic, part, next, ahead, version) VALUES ($1, $2, $3, $4, $5, 1)
+FIRST = """
+INSERT INTO progress (grp, topic, part, next, ahead, version)
+VALUES ($1, $2, $3, $4, $5, $6::bigint + 1)
 ON CONFLICT DO NOTHING
 """
 _RAISE = """
@@ -100,21 +100,6 @@ async def groups(database: Database) -> Sequence[GroupProgress]:
         )
         for group, topic, part, next_, ahead, count in await database.rows(_GROUPS)
     ]
-
-
-async def move(tx: Transaction, commit: Commit) -> None:
-    """Move progress on, if it is where the commit was computed from.
-
-    Raises:
-        Fenced: it is not.
-    """
-    step = (*_place(commit.group, commit.partition), commit.next, commit.ahead)
-    sql, values = (_MOVE, (*step, commit.version)) if commit.version else (_FIRST, step)
-    if not await tx.change(sql, *values):
-        raise Fenced(
-            f"progress of {commit.group!r} in {commit.partition} is not at version "
-            f"{commit.version}: another worker or a redrive moved it"
-        )
 
 
 def prepare(commit: Commit) -> Columns:
