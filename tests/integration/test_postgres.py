@@ -17,7 +17,7 @@ from motet.core.event import Partition
 from motet.core.outcome import Append, Commit, Emit, Outcome, Put
 from motet.drivers.postgres import upkeep
 from motet.stores.postgres import Database, PostgresStore, diagnose, open_database
-from motet.testing.contracts.steps import GROUP, PARTITION, emits, letter, puts, queued, step
+from motet.testing.contracts.steps import GROUP, PARTITION, emits, letter, park, puts, queued, step
 from motet.testing.events import make_event
 from scripts.services import Postgres
 from tests.postgres import execute, fresh, schema
@@ -301,7 +301,15 @@ async def test_rows_that_people_wrote_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r'{"a":"\u0000"}', r'{"a":"\\u0000"}', '{"b":1,  "a":1.10}', "1e99999", "[1E+400]"]
+    "text",
+    [
+        r'{"a":"\u0000"}',
+        r'{"a":"\\u0000"}',
+        '{"b":1,  "a":1.10}',
+        "1e99999",
+        "1e-99999",
+        "[1E+400]",
+    ],
 )
 async def test_what_jsonb_cannot_hold_is_kept_to_the_byte(text: str) -> None:
     event = msgspec.structs.replace(make_event(1), data=msgspec.Raw(text.encode()))
@@ -317,10 +325,39 @@ async def test_what_jsonb_cannot_hold_is_kept_to_the_byte(text: str) -> None:
     assert kept.letter == dead
 
 
-async def test_text_with_a_nul_is_refused_and_others_in_its_company_are_not() -> None:
+async def test_names_with_a_nul_are_names_like_others() -> None:
+    names = ["a\0b", "a\1b", "a\1\2b", "\0", "\1", "\0\1\0", "\1\1\2", "ab"]
     async with fresh() as database:
         store = PostgresStore(database)
-        bad = step(0, partition=Partition("t", 9), outcomes=puts(("a\0b", b"1", 0)))
+        outcomes = tuple(
+            Outcome(
+                emits=(Emit("o", make_event(n, key=name)),),
+                appends=(Append(name, (make_event(n, key=name),)),),
+                puts=(Put(name, b"%d" % n, 0),),
+            )
+            for n, name in enumerate(names)
+        )
+        parks = tuple(park(n, name) for n, name in enumerate(names))
+        dead = tuple(letter(n, name) for n, name in enumerate(names))
+        commit = step(0, outcomes=outcomes, parks=parks, dead=dead, handled=tuple(names))
+        await store.commit(commit)
+        found = await store.state(GROUP).get_many(names)
+        assert {name: int(each.value) for name, each in found.items()} == {
+            name: n for n, name in enumerate(names)
+        }
+        assert (await store.progress(GROUP, PARTITION)).parked_keys == set(names)
+        assert await store.handled(GROUP, "t", [*names, "b"]) == set(names)
+        assert [each.stream for each in await store.streams.read_all()] == names
+        assert [each.letter for each in await store.dead_letters.list()] == list(dead)
+        for n, name in enumerate(names):
+            (recorded,) = await store.streams.read(name)
+            assert recorded.event == make_event(n, key=name)
+
+
+async def test_what_cannot_be_stored_is_refused_and_its_company_is_not() -> None:
+    async with fresh() as database:
+        store = PostgresStore(database)
+        bad = step(0, partition=Partition("t", 9), outcomes=puts(("\ud800", b"1", 0)))
         async with asyncio.TaskGroup() as tasks:
             for n in range(8):
                 good = step(0, partition=Partition("t", n), outcomes=puts((f"k{n}", b"1", 0)))

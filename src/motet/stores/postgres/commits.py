@@ -7,6 +7,7 @@ from motet.core.ids import Ids
 from motet.core.outcome import Append, Commit, Emit
 from motet.drivers.postgres import Transaction
 from motet.stores.postgres import inbox, letters, outbox, state, steps, streams
+from motet.stores.postgres.texts import storable_all
 
 # Where progress did not move, the rest finds nothing to insert.
 _MOVED = "WHERE EXISTS (SELECT FROM moved)"
@@ -64,7 +65,7 @@ class Work(msgspec.Struct, frozen=True):
             commit.version,
             tx.now_us,
             *self.columns,
-            commit.handled,
+            storable_all(commit.handled),
         )
         if not moved:
             raise Fenced(

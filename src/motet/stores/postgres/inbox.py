@@ -3,6 +3,7 @@
 from collections.abc import Collection, Set
 
 from motet.drivers.postgres import Database
+from motet.stores.postgres.texts import original, storable_all
 
 _FIND = """
 SELECT i.id FROM unnest($3::text[]) AS k (id)
@@ -19,4 +20,5 @@ async def find(database: Database, group: str, topic: str, ids: Collection[str])
     """Which of these ids the group has handled."""
     if not ids:
         return frozenset()
-    return {row[0] for row in await database.rows(_FIND, group, topic, list(ids))}
+    rows = await database.rows(_FIND, group, topic, storable_all(ids))
+    return {original(id) for (id,) in rows}

@@ -9,7 +9,7 @@ import msgspec
 from motet.core.outcome import DeadLetter, ErrorInfo
 from motet.core.ports import Status, StoredDeadLetter
 from motet.drivers.postgres import Transaction
-from motet.stores.postgres.jsonb import queryable
+from motet.stores.postgres.texts import original, queryable, storable
 
 _US = "(extract(epoch FROM {}) * 1000000)::bigint"
 SELECT = (
@@ -46,8 +46,8 @@ async def insert(tx: Transaction, letters: Sequence[DeadLetter], ids: Sequence[s
             letter.partition,
             letter.offset,
             letter.group,
-            letter.key,
-            letter.event_type,
+            storable(letter.key),
+            storable(letter.event_type),
             letter.first_failed_us,
         )
         for letter, dlq_id in zip(letters, ids, strict=True)
@@ -62,8 +62,8 @@ def stored(row: asyncpg.Record) -> StoredDeadLetter:
         partition=row[11],
         offset=row[12],
         group=row[13],
-        key=row[14],
-        event_type=row[15],
+        key=original(row[14]),
+        event_type=original(row[15]),
         value=row[2].encode() if row[17] is None else row[17],
         error=_error(row[3]),
         attempts=(row[4] or 0) + 1,

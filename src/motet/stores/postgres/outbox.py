@@ -10,6 +10,7 @@ from motet.core.outcome import DeadLetter, Emit, ErrorInfo
 from motet.core.ports import Queued
 from motet.drivers.postgres import Database, Transaction
 from motet.stores.postgres import letters
+from motet.stores.postgres.texts import storable_all
 
 _DUE = """
 (SELECT id, event_topic, event_payload, not_before_us FROM outbox_events
@@ -109,7 +110,7 @@ def columns(emits: Sequence[Emit]) -> Columns:
     """Return what emits are in the outbox, a list for each column."""
     return (
         [emit.topic for emit in emits],
-        [emit.event.key for emit in emits],
+        storable_all(emit.event.key for emit in emits),
         [encode(emit.event).decode() for emit in emits],
         [max(0, emit.not_before_us) for emit in emits],
     )

@@ -10,6 +10,7 @@ from motet.core.errors import WrongVersion
 from motet.core.outcome import Put
 from motet.core.ports import Versioned
 from motet.drivers.postgres import Database, Transaction
+from motet.stores.postgres.texts import original, storable_all
 
 _GET = """
 SELECT s.key, s.value, s.version FROM unnest($2::text[]) AS k (key)
@@ -46,8 +47,8 @@ class PostgresState:
         """Values by key, in one query; missing keys are missing from the answer."""
         if not keys:
             return {}
-        rows = await self._database.rows(_GET, self._namespace, list(keys))
-        return {key: Versioned(value, version) for key, value, version in rows}
+        rows = await self._database.rows(_GET, self._namespace, storable_all(keys))
+        return {original(key): Versioned(value, version) for key, value, version in rows}
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -95,15 +96,19 @@ async def write(tx: Transaction, namespace: str, writes: Sequence[Write]) -> Non
         expected = [w.expected for w in old]
         done += await tx.rows(_UPDATE, namespace, tx.now_us, *_columns(old), expected)
     if len(done) != len(writes):
-        written = {key for (key,) in done}
+        written = {original(key) for (key,) in done}
         await _refuse(tx, namespace, next(w for w in writes if w.key not in written))
 
 
 def _columns(writes: Sequence[Write]) -> tuple[list[str], list[bytes | None], list[int]]:
-    return [w.key for w in writes], [w.value for w in writes], [w.writes for w in writes]
+    return (
+        storable_all(w.key for w in writes),
+        [w.value for w in writes],
+        [w.writes for w in writes],
+    )
 
 
 async def _refuse(tx: Transaction, namespace: str, wrong: Write) -> NoReturn:
-    rows = await tx.rows(_GET, namespace, [wrong.key])
+    rows = await tx.rows(_GET, namespace, storable_all([wrong.key]))
     found = next((version for _, _, version in rows), 0)
     raise WrongVersion(wrong.key, expected=wrong.expected, found=found)

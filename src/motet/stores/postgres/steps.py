@@ -9,6 +9,7 @@ from motet.core.event import Event, Partition, Record
 from motet.core.outcome import Commit, Park
 from motet.core.ports import GroupProgress, Progress
 from motet.drivers.postgres import Database, Transaction
+from motet.stores.postgres.texts import original, storable
 
 _PLACE = "grp = $1 AND topic = $2 AND part = $3"
 _HEADS = f"SELECT DISTINCT ON (key) key, due_us FROM parked WHERE {_PLACE} ORDER BY key, id"
@@ -76,7 +77,7 @@ async def progress(database: Database, group: str, partition: Partition) -> Prog
         next=next_ or 0,
         version=version or 0,
         ahead=tuple(ahead or ()),
-        parked_keys=frozenset(keys or ()),
+        parked_keys=frozenset(map(original, keys or ())),
         due_us=due_us,
     )
 
@@ -139,7 +140,7 @@ def _place(group: str, partition: Partition) -> tuple[str, str, int]:
 
 def _kept(record: Record) -> tuple[str, int, str]:
     """The columns key, offset, event."""
-    return record.event.key, record.offset, encode(record.event).decode()
+    return storable(record.event.key), record.offset, encode(record.event).decode()
 
 
 def _tried(park: Park) -> tuple[int, int, str | None, int]:

@@ -11,7 +11,7 @@ from motet.core.event import ABSENT, Event
 from motet.core.outcome import Append
 from motet.core.ports import Recorded
 from motet.drivers.postgres import Database, Transaction
-from motet.stores.postgres.jsonb import queryable
+from motet.stores.postgres.texts import original, queryable, storable, storable_all
 
 _READ = """
 SELECT position, session_id, event_sequence, event, event_id, event_type, event_version,
@@ -61,7 +61,9 @@ class PostgresStreams:
     async def read(self, stream: str, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Events with versions above `after`, in order."""
         sql = f"{_READ} WHERE session_id = $1 AND event_sequence > $2 ORDER BY 3 LIMIT $3"
-        return [_recorded(row) for row in await self._database.rows(sql, stream, after, limit)]
+        return [
+            _recorded(row) for row in await self._database.rows(sql, storable(stream), after, limit)
+        ]
 
     async def read_all(self, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Events of all streams with positions above `after`, in order."""
@@ -79,7 +81,8 @@ async def append(tx: Transaction, appends: Sequence[Append]) -> dict[str, int]:
         return {}
     await tx.one(_LOCK)  # a statement of its own: the next one sees what others committed
     names = list(dict.fromkeys(each.stream for each in appends))
-    versions = {name: version or 0 for name, version in await tx.rows(_VERSIONS, names)}
+    rows_found = await tx.rows(_VERSIONS, storable_all(names))
+    versions = {original(name): version or 0 for name, version in rows_found}
     rows: list[tuple[object, ...]] = []
     for each in appends:
         version = versions[each.stream]
@@ -94,26 +97,26 @@ async def append(tx: Transaction, appends: Sequence[Append]) -> dict[str, int]:
 
 def _row(stream: str, version: int, event: Event) -> tuple[object, ...]:
     return (
-        stream,
+        storable(stream),
         version,
-        event.id,
-        event.type,
+        storable(event.id),
+        storable(event.type),
         event.schema_version,
         queryable(bytes(event.data)),
         "{}" if event.metadata is ABSENT else queryable(bytes(event.metadata)),
-        event.correlation_id,
-        event.causation_id,
-        event.time,
-        event.key,
-        event.source,
-        event.schema,
+        storable(event.correlation_id),
+        storable(event.causation_id),
+        storable(event.time),
+        storable(event.key),
+        storable(event.source),
+        storable(event.schema),
         encode(event).decode(),
     )
 
 
 def _recorded(row: asyncpg.Record) -> Recorded:
     event = _rebuilt(row) if row[3] is None else decode(row[3].encode())
-    return Recorded(event, row[1], row[2], row[0])
+    return Recorded(event, original(row[1]), row[2], row[0])
 
 
 def _rebuilt(row: asyncpg.Record) -> Event:
