@@ -629,7 +629,7 @@ CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     what_waits_behind_is_not_remembered: (5, 18, 21, 25, 28),
     ids_in_flight_are_not_known: (15, 19, 25, 37, 41),
     repeats_in_one_batch_are_not_seen: (5, 14, 15, 18, 19),
-    in_flight_is_looked_at_after_the_store: (260,),
+    in_flight_is_looked_at_after_the_store: (709,),
     in_flight_survives_a_reload: (5, 10, 14, 15, 19),
     remembered_before_the_commit: (5, 11, 14, 15, 18),
     remembered_although_refused: (14, 19, 45, 52, 56),
