@@ -19,7 +19,7 @@ from motet.core.clock import SystemClock
 from motet.core.codec import encode
 from motet.core.errors import Fenced, TransientError, Unavailable
 from motet.core.event import Event, Partition
-from motet.core.ports import Advance, Transport
+from motet.core.ports import Advance, Lease, Transport
 from motet.testing.contracts.consuming import Group, background, leased, read_topic, take
 from motet.testing.events import make_event, make_events
 from motet.testing.simulation import until
@@ -139,7 +139,7 @@ async def test_a_broker_that_is_gone_is_said_soon_and_by_name(server: Kafka) -> 
             await asyncio.to_thread(server.start)
             await until(lambda: _published(transport, 2), CLOCK)
             await until(lambda: _readable(transport, lease.partition), CLOCK)
-            assert await take(lease, 1)
+            await until(lambda: _fetched(lease), CLOCK)
 
 
 async def _published(transport: Transport, number: int) -> bool:
@@ -148,6 +148,15 @@ async def _published(transport: Transport, number: int) -> bool:
     except Unavailable:
         return False
     return True
+
+
+async def _fetched(lease: Lease) -> bool:
+    try:
+        batch = await lease.fetch(max_records=10, max_wait_s=1.0)
+    except Unavailable:
+        return False
+    assert batch is not None, "the lease was lost"
+    return bool(batch.records)
 
 
 async def _readable(transport: Transport, partition: Partition) -> bool:
