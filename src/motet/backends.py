@@ -16,6 +16,7 @@ from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
 from motet.core.event import Event
 from motet.core.ports import Clock, Source, Store, Transport
+from motet.telemetry import masked
 
 DEFAULT_URL = "sqlite:///.motet/motet.db"
 """One file in the current folder: log, progress, state, streams, outbox and dead letters."""
@@ -33,9 +34,9 @@ class Backends(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """Where a scheme's transport is, and the extra that it needs."""
+    """Where the code of another system is, and the extra that it needs."""
 
-    module: str  # it has `open_transport(url, clock)`
+    module: str  # a transport's has `open_transport(url, clock)`
     extra: str
     form: str
 
@@ -56,10 +57,14 @@ SOURCES = {
 }
 """Sources that are no log: each module has `open_source(url, clock)`, or `open_pubsub`."""
 
+STORE = Broker("motet.stores.postgres", "postgres", "postgres://USER:PASSWORD@HOST/DB")
+"""A store that workers on several machines share; the log is a broker beside it."""
+
 _SAME = {
     "amqp": "rabbitmq",
     "amqps": "rabbitmq",
     "kafkas": "kafka",
+    "postgresql": "postgres",
     "rabbitmqs": "rabbitmq",
     "rediss": "redis",
     "mqtts": "mqtt",
@@ -76,19 +81,25 @@ async def connect(
 
     Leaving the block closes them. `sqlite:///FILE` is relative to the current folder,
     `sqlite:////FILE` is not; the folder is made if it is missing. `memory://` keeps nothing. A
-    broker (`kafka://`, `rabbitmq://`, `redis://`) has its store in `DEFAULT_URL` if none is named;
-    the others are both in one, and then what is emitted joins the commit.
+    broker (`kafka://`, `rabbitmq://`, `redis://`) has its store in `DEFAULT_URL` if none is named,
+    and `postgres://` is a store for it that several machines share; the others are both in one,
+    and then what is emitted joins the commit.
 
     Raises:
         ConfigError: a scheme is unknown, its extra is not installed, or the place cannot be used.
     """
     clock = clock or SystemClock()
     scheme = _known_scheme(url)
+    if scheme == "postgres":
+        raise ConfigError(
+            f"{STORE.form} is a store, and no log: name it with --store, and a broker or a file "
+            "with --url"
+        )
     store_url = store or (DEFAULT_URL if scheme in BROKERS else url)
     if _known_scheme(store_url) in BROKERS:
         raise ConfigError(
-            f"{store_url!r} is no store: name a file with --store sqlite:///FILE; a broker keeps "
-            "no state"
+            f"{masked(store_url)!r} is no store, for a broker keeps no state: name a file or a "
+            "database, with --store sqlite:///FILE or postgres://USER:PASSWORD@HOST/DB"
         )
     if scheme not in BROKERS and store_url == url:
         async with _BOTH[scheme](url, clock) as (transport, kept):
@@ -101,7 +112,7 @@ async def connect(
         yield Backends(url, transport, beside, store_url)
 
 
-def diagnose(url: str, *, now_us: int) -> Diagnosis:
+async def diagnose(url: str, *, now_us: int) -> Diagnosis:
     """Look at the place that `url` names, without changing it and before it is opened.
 
     Raises:
@@ -112,8 +123,11 @@ def diagnose(url: str, *, now_us: int) -> Diagnosis:
         nobody = fail("store", "memory:// lives inside one process", "give --url sqlite:///FILE")
         return Diagnosis((nobody,), usable=False)
     if scheme in BROKERS:
-        found: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
-        return Diagnosis(found, usable=True)
+        nothing: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
+        return Diagnosis(nothing, usable=True)
+    if scheme == "postgres":
+        found: Diagnosis = await _postgres().diagnose(url)
+        return found
     from motet.stores.sqlite import diagnose as diagnose_file
 
     return diagnose_file(url, now_us=now_us)
@@ -242,13 +256,20 @@ async def open_store(url: str, *, clock: Clock) -> AsyncIterator[Store]:
 def _known_scheme(url: str) -> str:
     given = urlsplit(url).scheme
     scheme = _SAME.get(given, given)
-    if scheme not in _BOTH and scheme not in BROKERS:
+    if scheme not in _BOTH and scheme not in BROKERS and scheme != "postgres":
         forms = ", ".join(each.form for each in BROKERS.values())
         raise ConfigError(
-            f"{url!r}: unknown scheme {given!r}; use sqlite:///FILE (the default is "
+            f"{masked(url)!r}: unknown scheme {given!r}; use sqlite:///FILE (the default is "
             f"{DEFAULT_URL}), {forms} or memory://"
         )
     return scheme
+
+
+def _postgres() -> ModuleType:
+    try:
+        return importlib.import_module(STORE.module)
+    except ModuleNotFoundError as err:
+        _not_installed("postgres", STORE, err)
 
 
 def _transport(scheme: str) -> TransportOpener:
@@ -286,10 +307,16 @@ def _alone(opener: "Opener") -> TransportOpener:
 @asynccontextmanager
 async def _store(url: str, clock: Clock) -> AsyncIterator[Store]:
     """Open a store whose log is elsewhere: what it emits waits in its outbox."""
-    if _known_scheme(url) == "memory":
+    scheme = _known_scheme(url)
+    if scheme == "memory":
         from motet.stores.memory import MemoryLog, MemoryStore
 
         yield MemoryStore(MemoryLog(clock), shared=False)
+        return
+    if scheme == "postgres":
+        postgres = _postgres()
+        async with postgres.open_database(url, clock=clock) as shared:
+            yield postgres.PostgresStore(shared)
         return
     from motet.stores.sqlite import SqliteStore, open_database
 

@@ -6,7 +6,7 @@ from motet.core.clock import SystemClock
 from motet.core.ports import Transport
 from motet.testing.contracts import KeepingTransport, ProgressKeeperContract, TransportContract
 from motet.transports.kafka import KafkaTransport, open_transport
-from tests.services import real
+from tests.services import real, tansu
 
 
 @asynccontextmanager
@@ -31,3 +31,20 @@ class TestKafkaTransport(TransportContract):
 class TestKafkaProgress(ProgressKeeperContract):
     def make(self) -> AbstractAsyncContextManager[KeepingTransport]:
         return fresh(real("kafka"))
+
+
+class TestKafkaTransactions(ProgressKeeperContract):
+    def make(self) -> AbstractAsyncContextManager[KeepingTransport]:
+        return fresh(real("kafka"), transactions="on")
+
+
+class TestTansuTransport(TransportContract):
+    guarantees = KafkaTransport.guarantees
+
+    def make(self) -> AbstractAsyncContextManager[Transport]:
+        return fresh(tansu())
+
+
+class TestTansuProgress(ProgressKeeperContract):
+    def make(self) -> AbstractAsyncContextManager[KeepingTransport]:
+        return fresh(tansu())

@@ -13,6 +13,8 @@ from motet.stores.memory import MemoryStore
 from motet.testing import FaultyLease, FaultyStore, FaultyTransport, SimClock
 from motet.transports.memory import MemoryLease, MemoryTransport
 from motet.transports.mqtt import MqttSource
+from motet.transports.rabbitmq import QueueSource, RabbitTransport
+from motet.transports.rabbitmq.lease import RabbitLease
 from motet.transports.redis import PubSubSource, RedisLease, RedisTransport
 
 
@@ -39,6 +41,13 @@ def mqtt(source: MqttSource) -> None:
 
 
 def redis(transport: RedisTransport, lease: RedisLease, source: PubSubSource) -> None:
+    _transport: Transport = transport
+    _keeper: ProgressKeeper = transport
+    _lease: Lease = lease
+    _source: Source = source
+
+
+def rabbitmq(transport: RabbitTransport, lease: RabbitLease, source: QueueSource) -> None:
     _transport: Transport = transport
     _keeper: ProgressKeeper = transport
     _lease: Lease = lease

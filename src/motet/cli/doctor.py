@@ -64,7 +64,7 @@ async def _place_and_work(store: str, options: Options, shop: App | None) -> lis
     clock = SystemClock()
     checks: list[Check] = []
     try:
-        diagnosis = diagnose(store, now_us=clock.now_us())
+        diagnosis = await diagnose(store, now_us=clock.now_us())
         checks += diagnosis.checks
         if not diagnosis.usable:
             return checks

@@ -1,7 +1,8 @@
 """AMQP 0-9-1 on asyncio and `pamqp`: what the RabbitMQ transport, sources and sinks stand on."""
 
 from motet.drivers.amqp.address import Address, parse_address
-from motet.drivers.amqp.channel import NOT_FOUND, Answer, Channel, ChannelClosed
+from motet.drivers.amqp.channel import Answer, Channel, ChannelClosed
+from motet.drivers.amqp.confirms import Unroutable
 from motet.drivers.amqp.connection import Connection, dial, open_connection
 from motet.drivers.amqp.link import Frames, Link, Publisher
 from motet.drivers.amqp.messages import PLAIN, message_of, offset, properties_of, records
@@ -18,8 +19,8 @@ __all__ = [
     "ChannelClosed",
     "Connection",
     "Link",
-    "NOT_FOUND",
     "Publisher",
+    "Unroutable",
     "dial",
     "open_connection",
     # Messages

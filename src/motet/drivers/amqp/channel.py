@@ -30,7 +30,7 @@ class _Call(msgspec.Struct, frozen=True):
     answer: Answer
 
 
-NOT_FOUND, LOCKED, REFUSED, MISMATCH = 404, 405, 403, 406
+REFUSED, MISMATCH = 403, 406
 
 
 class ChannelClosed(Unavailable):
@@ -184,13 +184,17 @@ class Channel:
         if found is None:
             if len(self._routes) >= 10_000:  # event types from outside may be without end
                 self._routes.clear()
-            found = self._routes[place] = wire.route(
-                self.number,
-                exchange,
-                routing_key,
-                properties,
-                frame_max=self.connection.frame_max,
-            )
+            try:
+                found = wire.route(
+                    self.number,
+                    exchange,
+                    routing_key,
+                    properties,
+                    frame_max=self.connection.frame_max,
+                )
+            except ValueError as err:
+                raise ConfigError(f"exchange {exchange!r}, key {routing_key!r}: {err}") from err
+            self._routes[place] = found
         return found
 
     def publish(self, frames: list[bytes], routes: Iterable[RoutePair]) -> "asyncio.Future[None]":

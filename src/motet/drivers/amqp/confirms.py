@@ -10,6 +10,10 @@ RoutePair = tuple[str, str]
 """Exchange and routing key."""
 
 
+class Unroutable(Unavailable):
+    """A message came back, for nothing is bound that would keep it."""
+
+
 class _Sent:
     """A batch that was written and is not confirmed yet."""
 
@@ -65,7 +69,7 @@ class Confirms:
         """A message came back, before its confirm: no queue is bound for it."""
         for sent in self._sent:
             if (exchange, routing_key) in sent.routes:
-                sent.error = Unavailable(
+                sent.error = Unroutable(
                     f"nothing is bound to exchange {exchange!r} for {routing_key!r} ({reason}): "
                     "was its queue deleted?"
                 )

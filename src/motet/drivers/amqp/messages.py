@@ -61,6 +61,8 @@ def _arrival(delivery: wire.Delivery) -> Arrival:
 
 
 def _binding(arrival: Arrival) -> Binding:
+    if not arrival.headers:
+        return AMQP
     return (
         AMQP_COLON
         if any(name.startswith(AMQP_COLON.prefix) for name, _ in arrival.headers)

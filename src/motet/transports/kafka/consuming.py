@@ -135,6 +135,8 @@ class GroupConsumer:
         self._full_since_s: float | None = None
         self._down = ""
         self._next_probe_s = 0.0
+        self._place_in_group: object = None
+        self._rebalanced = True
         self._thread = threading.Thread(target=self._run, name=f"kafka/{group}", daemon=True)
 
     # On the event loop.
@@ -173,6 +175,10 @@ class GroupConsumer:
         """Why nothing can be fetched at present; empty when all is well."""
         return self._down
 
+    def place_in_group(self) -> object:
+        """Member and generation, as librdkafka hands them to a transactional producer."""
+        return self._place_in_group
+
     # On the thread.
 
     def _run(self) -> None:
@@ -200,6 +206,8 @@ class GroupConsumer:
             self._todo.popleft()(consumer)
         self._gather()
         self._commits.send(consumer, self._now_s)
+        if self._rebalanced:
+            self._look_up(consumer)
         if self._down:
             self._probe(consumer)
         if self._held_back(consumer):
@@ -303,6 +311,10 @@ class GroupConsumer:
         for reading in assigned:
             reading.assigned = False
 
+    def _look_up(self, consumer: Consumer) -> None:
+        self._rebalanced = False
+        self._place_in_group = consumer.consumer_group_metadata()
+
     def _probe(self, consumer: Consumer) -> None:
         if self._now_s < self._next_probe_s:
             return
@@ -317,6 +329,7 @@ class GroupConsumer:
     # Called by librdkafka, in `poll`, `consume`, `close`.
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._look_up(consumer)
         leases = []
         for each in partitions:
             place = (each.topic, each.partition)
@@ -327,6 +340,7 @@ class GroupConsumer:
         self._tell(self._member.hand, leases)
 
     def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._look_up(consumer)
         readings = self._given_up(partitions)
         leases = [each.lease for each in readings]
         self._tell(self._member.revoke, leases)
@@ -343,6 +357,7 @@ class GroupConsumer:
         self._release(consumer, readings)
 
     def _on_lost(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._rebalanced = True
         _log.warning("kafka.lost", extra={"group": self._group, "partitions": len(partitions)})
         self._release(consumer, self._given_up(partitions))
 

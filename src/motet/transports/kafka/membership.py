@@ -1,6 +1,7 @@
 """A subscription: the leases of one member of a group, as an async iterator."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,9 @@ from motet.transports.kafka.committing import Wanted, answer
 from motet.transports.kafka.consuming import GroupConsumer
 from motet.transports.kafka.errors import cause, translated
 from motet.transports.kafka.lease import Chunk, KafkaLease, Place
+from motet.transports.kafka.messages import Outgoing
 from motet.transports.kafka.options import Address
+from motet.transports.kafka.transactions import Transactor, Work
 
 
 class Membership:
@@ -35,6 +38,12 @@ class Membership:
             member=self,
             clock=clock,
         )
+        self._transactor: Transactor | None = None
+        if address.options.transactions == "on":
+            name = f"{prefix}{group}.{address.options.member or secrets.token_hex(8)}"
+            self._transactor = Transactor(
+                address, name=name, member=self.consumer.place_in_group, clock=clock
+            )
         self._new: asyncio.Queue[KafkaLease] = asyncio.Queue()
 
     def __aiter__(self) -> AsyncIterator[KafkaLease]:
@@ -54,10 +63,14 @@ class Membership:
             await self.consumer.start()
         except KafkaException as err:
             raise self._said(cause(err), f"joining group {self.group!r}") from err
+        if self._transactor is not None:
+            self._transactor.start()
         try:
             yield self
         finally:
             self.lose(list(self.held.values()))
+            if self._transactor is not None:
+                await self._transactor.stop()
             await self.consumer.stop()
 
     async def commit(self, partition: Partition, next_offset: int, metadata: str) -> None:
@@ -81,6 +94,31 @@ class Membership:
             ) from err
         if error is not None:
             raise self._said(error, doing)
+        lease.note(next_offset)
+
+    @property
+    def transactional(self) -> bool:
+        """Whether what a step publishes and its progress are one transaction."""
+        return self._transactor is not None
+
+    async def transact(
+        self,
+        partition: Partition,
+        next_offset: int,
+        metadata: str,
+        messages: Sequence[tuple[str, Sequence[Outgoing]]],
+    ) -> None:
+        """Publish messages, by topic, and note progress: all of it or nothing.
+
+        Raises:
+            Fenced: the lease is not held, or the broker says that somebody else has it.
+            Unavailable: the broker does not answer.
+        """
+        assert self._transactor is not None
+        lease = self.lease_of(partition)
+        error = await self._transactor.commit(Work(lease.place, next_offset, metadata, messages))
+        if error is not None:
+            raise self._said(error, f"committing {partition} for group {self.group!r}")
         lease.note(next_offset)
 
     def lease_of(self, partition: Partition) -> KafkaLease:

@@ -10,13 +10,14 @@ from motet.core.outcome import Emit
 from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.topics import check_topic
 from motet.transports.kafka.admin import Admin
-from motet.transports.kafka.ahead import from_metadata, to_metadata
+from motet.transports.kafka.ahead import to_metadata
 from motet.transports.kafka.errors import LACKING, translated
 from motet.transports.kafka.membership import Membership
 from motet.transports.kafka.messages import Outgoing, copies, writer
 from motet.transports.kafka.options import Address, parse_url
 from motet.transports.kafka.producing import Failed, Publisher
 from motet.transports.kafka.reading import Reader
+from motet.transports.kafka.standing import Standing
 
 _LOOK_S = 0.25  # between two looks of `changed` at what others published
 
@@ -27,12 +28,20 @@ class KafkaTransport:
     guarantees = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
 
     def __init__(
-        self, address: Address, *, admin: Admin, publisher: Publisher, reader: Reader, clock: Clock
+        self,
+        address: Address,
+        *,
+        admin: Admin,
+        publisher: Publisher,
+        reader: Reader,
+        standing: Standing,
+        clock: Clock,
     ) -> None:
-        self._address = address
+        self.address = address
         self._admin = admin
         self._publisher = publisher
         self._reader = reader
+        self._standing = standing
         self._clock = clock
         self._prefix = address.options.prefix
         self._write = writer(address.options.cloudevents)
@@ -54,7 +63,7 @@ class KafkaTransport:
         self, topics: Collection[str], *, group: str
     ) -> AsyncIterator[Subscription]:
         """Join `group`; leases follow. Leaving the block gives them back."""
-        membership = Membership(self._address, topics, group=group, clock=self._clock)
+        membership = Membership(self.address, topics, group=group, clock=self._clock)
         members = self._members.setdefault(group, [])
         async with membership.joined():
             members.append(membership)
@@ -108,17 +117,20 @@ class KafkaTransport:
         for member in self._members.get(group, ()):
             if partition in member.held:
                 member.held[partition].keeps_progress = True
-        found = await self._admin.committed(group, partition.topic, partition.index)
-        if found is None:
-            return Progress()
-        return Progress(next=found.offset, ahead=from_metadata(found.offset, found.metadata))
+        return await self._standing.of(group, partition)
 
     async def advance(self, step: Advance) -> None:
         """Publish what the step emits, then note progress. Durable on return."""
         member = self._holder(step)
         member.lease_of(step.partition)
-        await self._emit(step.emits)
+        written = await self._written(step.emits)
         metadata = to_metadata(step.next, step.ahead)
+        if member.transactional:
+            named = [(self._prefix + topic, messages) for topic, messages in written]
+            await member.transact(step.partition, step.next, metadata, named)
+            return
+        for topic, messages in written:
+            await self._send(topic, messages)
         await member.commit(step.partition, step.next, metadata)
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
@@ -137,16 +149,15 @@ class KafkaTransport:
                 return member
         raise Fenced(f"group {step.group!r} has no lease on {step.partition} here")
 
-    async def _emit(self, emits: Sequence[Emit]) -> None:
+    async def _written(self, emits: Sequence[Emit]) -> list[tuple[str, list[Outgoing]]]:
+        """Messages by topic, once all of them are known to be sound."""
         by_topic: dict[str, list[Event]] = {}
         for emit in emits:
             by_topic.setdefault(emit.topic, []).append(emit.event)
-        written = [
+        return [
             (topic, self._write(events, await self._admin.partitions(topic)))
             for topic, events in by_topic.items()
         ]
-        for topic, messages in written:  # once all of them are known to be sound
-            await self._send(topic, messages)
 
     async def _send(self, topic: str, messages: Sequence[Outgoing]) -> None:
         try:
@@ -155,7 +166,7 @@ class KafkaTransport:
             if err.error.code() in LACKING:
                 self._admin.forget(topic)  # deleted: the next try makes it anew
             raise translated(
-                err.error, doing=f"publishing to {topic!r}", servers=self._address.servers
+                err.error, doing=f"publishing to {topic!r}", servers=self.address.servers
             ) from err
         self._published.set()
 
@@ -174,4 +185,7 @@ async def open_transport(url: str, clock: Clock) -> AsyncIterator[KafkaTransport
         await admin.check()
         publisher = await stack.enter_async_context(Publisher(address).at_work())
         reader = await stack.enter_async_context(Reader(address, clock).at_work())
-        yield KafkaTransport(address, admin=admin, publisher=publisher, reader=reader, clock=clock)
+        standing = await stack.enter_async_context(Standing(address).at_work())
+        yield KafkaTransport(
+            address, admin=admin, publisher=publisher, reader=reader, standing=standing, clock=clock
+        )

@@ -14,7 +14,7 @@ from motet.core.ports import (
     TopicInfo,
     Transport,
 )
-from motet.drivers.amqp import NOT_FOUND, ChannelClosed, Link, Publisher
+from motet.drivers.amqp import ChannelClosed, Link, Publisher, Unroutable
 from motet.drivers.beside import beside
 from motet.transports.rabbitmq.encoding import Encoder, Packable, messages, packer
 from motet.transports.rabbitmq.log import Log, Watch
@@ -124,10 +124,9 @@ class RabbitTransport:
     async def _append(self, parts: list[tuple[Topic, list[Packable]]]) -> None:
         try:
             await self._publisher.publish(packer(self._names, parts))
-        except ChannelClosed as err:
-            if err.code == NOT_FOUND:  # the next try declares them again
-                for topic, _ in parts:
-                    self.registry.missing(topic.topic)
+        except (ChannelClosed, Unroutable):  # if something is gone, the next try declares it again
+            for topic, _ in parts:
+                self.registry.missing(topic.topic)
             raise
         self._log.written.update(
             self._names.stream(Partition(topic.topic, index))
