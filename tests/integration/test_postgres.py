@@ -11,17 +11,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from motet import App, Draft, State, emit
+from motet.backends import connect
 from motet.core.clock import SystemClock
 from motet.core.errors import CodecError, ConfigError, MotetError, TransientError, Unavailable
 from motet.core.event import Partition
 from motet.core.outcome import Append, Commit, Emit, Outcome, Put
+from motet.core.ports import Transport
 from motet.drivers.postgres import upkeep
 from motet.stores.postgres import Database, PostgresStore, diagnose, open_database
 from motet.testing.contracts.steps import GROUP, PARTITION, emits, letter, park, puts, queued, step
-from motet.testing.events import make_event
+from motet.testing.events import make_event, make_events
+from motet.testing.simulation import until
 from scripts.services import Postgres
 from tests.postgres import execute, fresh, schema
-from tests.services import own, real
+from tests.services import own, real, valkey
 
 CHILD = Path(__file__).with_name("postgres_child.py")
 CLOCK = SystemClock()
@@ -371,3 +375,43 @@ async def _refused(store: PostgresStore, commit: Commit) -> str:
     with pytest.raises(CodecError) as caught:
         await store.commit(commit)
     return str(caught.value)
+
+
+@pytest.mark.slow
+async def test_workers_at_a_broker_share_the_store() -> None:
+    total = 200
+    async with schema() as store_url:
+        where = f"{valkey()}?prefix={store_url.partition('schema=')[2]}:"
+        async with (
+            connect(where, store=store_url) as one,
+            connect(where, store=store_url) as two,
+        ):
+            await one.transport.create_topic("in", partitions=4)
+            await one.transport.create_topic("out", partitions=1)
+            async with (
+                counting().run(one.transport, one.store),
+                counting().run(two.transport, two.store),
+            ):
+                await one.transport.publish("in", make_events(total, keys=20))
+                await until(lambda: _published(one.transport, total), CLOCK)
+            batch = await one.transport.read(Partition("out", 0), offset=0, limit=10 * total)
+            counts = await two.store.state("counting").get_many([f"k{n}" for n in range(20)])
+    sources = [record.event.causation_id for record in batch.records]
+    assert sorted(set(sources)) == [make_event(n).id for n in range(total)]
+    assert [int(each.value) for each in counts.values()] == [total // 20] * 20
+
+
+def counting() -> App:
+    app = App("counting")
+
+    @app.on("in")
+    def count(number: int, state: State) -> Draft:
+        state.put((state.get(int) or 0) + 1)
+        return emit("out", number, type="number.counted")
+
+    return app
+
+
+async def _published(transport: Transport, total: int) -> bool:
+    batch = await transport.read(Partition("out", 0), offset=0, limit=10 * total)
+    return len({record.event.id for record in batch.records}) == total

@@ -47,17 +47,19 @@ class Database:
         *,
         size_bytes: int = 0,
         single: bool = False,
+        serial: bool = False,
     ) -> T:
         """Run `work` in a write transaction and return what it returned; durable on return.
 
         It may be run more than once. When it raises, nothing of it is applied. When cancelled,
         all of it was applied, or nothing. `size_bytes` is about how much it writes; `single` says
-        that it is one statement, which takes one round trip.
+        that it is one statement, which takes one round trip; `serial` that it takes a lock which
+        others take, so that those that wait go into one transaction.
 
         Raises:
             Unavailable: nothing was applied, or the connection was lost and nobody knows.
         """
-        unit = Unit(work, size_bytes, single=single)
+        unit = Unit(work, size_bytes, single=single, serial=serial)
         self.writer.submit(unit)
         return cast("T", await unit.settled())
 
@@ -98,8 +100,9 @@ async def open_database(url: str, *, clock: Clock) -> AsyncIterator[Database]:
             await migrate(conn, options, now_us=clock.now_us())
     async with make_pool(options) as pool:
         database = Database(options, pool, clock)
-        writers = max(1, options.connections // 2)
-        work = {f"postgres/writer {n}": database.writer.run() for n in range(writers)}
+        writers = options.connections // 2
+        work = {f"postgres/writer {n}": database.writer.run() for n in range(1, writers)}
+        work |= {"postgres/writer 0": database.writer.run(serial=True)}
         work |= {"postgres/news": database.news.run(), "postgres/upkeep": database.tend()}
         async with beside(work):
             try:

@@ -102,8 +102,8 @@ def _sslmode(text: str) -> str:
 
 
 def _connections(text: str) -> int:
-    if not text.isdecimal() or not 2 <= int(text) <= 100:
-        raise ValueError("2 to 100 are expected")
+    if not text.isdecimal() or not 4 <= int(text) <= 100:
+        raise ValueError("4 to 100 are expected")
     return int(text)
 
 

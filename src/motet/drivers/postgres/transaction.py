@@ -36,10 +36,11 @@ Work = Callable[[Transaction], Awaitable[object]]
 class Unit:
     """A function on its way through a transaction, and the future of who waits for it."""
 
-    def __init__(self, work: Work, size_bytes: int, *, single: bool) -> None:
+    def __init__(self, work: Work, size_bytes: int, *, single: bool, serial: bool) -> None:
         self.work = work
         self.size_bytes = size_bytes
         self.single = single  # it is one statement: a transaction by itself
+        self.serial = serial  # it would only wait for others of its kind: all of them together
         self.future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self.taken = False  # by a writer: from here on it is too late to give it up
 

@@ -33,6 +33,7 @@ class Writer:
         self._clock = clock
         self._committed = committed  # told whether the outbox was written to
         self._queue: asyncio.Queue[Unit] = asyncio.Queue()
+        self._serial: asyncio.Queue[Unit] = asyncio.Queue()
         self._closed = False
 
     def submit(self, unit: Unit) -> None:
@@ -40,34 +41,29 @@ class Writer:
         if self._closed:
             unit.fail(_closed(self._where))
         else:
-            self._queue.put_nowait(unit)
+            (self._serial if unit.serial else self._queue).put_nowait(unit)
 
     def close(self) -> None:
         """Refuse what is queued and what comes."""
         self._closed = True
-        while not self._queue.empty():
-            self._queue.get_nowait().fail(_closed(self._where))
+        for queue in (self._queue, self._serial):
+            while not queue.empty():
+                queue.get_nowait().fail(_closed(self._where))
 
-    async def run(self) -> None:
-        """Run units until cancelled; several may run at once, each with its connection."""
+    async def run(self, *, serial: bool = False) -> None:
+        """Run units until cancelled; several may run at once, each with its connection.
+
+        One of them runs the serial units, and no others.
+        """
+        queue = self._serial if serial else self._queue
         while True:
-            units = await self._take()
+            units = await _take(queue)
             try:
                 await self._write(units)
             except BaseException as err:
                 for unit in units:
                     unit.fail(err if isinstance(err, Exception) else _closed(self._where))
                 raise
-
-    async def _take(self) -> list[Unit]:
-        units: list[Unit] = []
-        size = 0
-        while not units or not (self._queue.empty() or len(units) == _UNITS or size >= _BYTES):
-            unit = await self._queue.get()
-            if unit.take():
-                units.append(unit)
-                size += unit.size_bytes
-        return units
 
     async def _write(self, units: Sequence[Unit]) -> None:
         if len(units) > 1:
@@ -134,6 +130,17 @@ class Writer:
             raise _Alone(err) from err
         except Exception as err:
             raise _Alone(err) from err
+
+
+async def _take(queue: asyncio.Queue[Unit]) -> list[Unit]:
+    units: list[Unit] = []
+    size = 0
+    while not units or not (queue.empty() or len(units) == _UNITS or size >= _BYTES):
+        unit = await queue.get()
+        if unit.take():
+            units.append(unit)
+            size += unit.size_bytes
+    return units
 
 
 class _Alone(Exception):

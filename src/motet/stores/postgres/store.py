@@ -47,7 +47,12 @@ class PostgresStore:
     async def commit(self, commit: Commit) -> None:
         """Apply all of it, or nothing. Durable on return."""
         work = prepare(commit, self._database.ids)
-        await self._database.write(work.apply, size_bytes=work.size_bytes, single=work.single)
+        await self._database.write(
+            work.apply,
+            size_bytes=work.size_bytes,
+            single=work.single,
+            serial=bool(work.appends),
+        )
 
     async def groups(self) -> Sequence[GroupProgress]:
         """Every group's place in every partition it has touched, by group and partition."""

@@ -56,7 +56,7 @@ class PostgresStreams:
         async def work(tx: Transaction) -> int:
             return (await append(tx, [wanted]))[stream]
 
-        return await self._database.write(work, size_bytes=size)
+        return await self._database.write(work, size_bytes=size, serial=True)
 
     async def read(self, stream: str, *, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Events with versions above `after`, in order."""
