@@ -1,18 +1,21 @@
 """URLs become transports and stores here, and nowhere else."""
 
 import importlib
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import urlsplit
+from types import ModuleType
+from typing import NoReturn, Protocol
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import msgspec
 
 from motet.core.checks import Check, Diagnosis, fail
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
-from motet.core.ports import Clock, Store, Transport
+from motet.core.event import Event
+from motet.core.ports import Clock, Source, Store, Transport
 
 DEFAULT_URL = "sqlite:///.motet/motet.db"
 """One file in the current folder: log, progress, state, streams, outbox and dead letters."""
@@ -44,13 +47,25 @@ BROKERS = {
 }
 """Transports that are another system; the store is a file or a database beside them."""
 
+SOURCES = {
+    "mqtt": Broker("motet.transports.mqtt", "mqtt", "mqtt://HOST:PORT/TOPIC/FILTER"),
+    "redis": Broker("motet.transports.redis", "redis", "redis+pubsub://HOST:PORT?channel=NAME"),
+    "rabbitmq": Broker(
+        "motet.transports.rabbitmq", "rabbitmq", "rabbitmq://USER:PASSWORD@HOST?queue=NAME"
+    ),
+}
+"""Sources that are no log: each module has `open_source(url, clock)`, or `open_pubsub`."""
+
 _SAME = {
     "amqp": "rabbitmq",
     "amqps": "rabbitmq",
     "kafkas": "kafka",
     "rabbitmqs": "rabbitmq",
     "rediss": "redis",
+    "mqtts": "mqtt",
 }
+
+_SOURCE_OPTIONS = {"mqtt": set[str](), "redis": {"channel", "pattern"}, "rabbitmq": {"queue"}}
 
 
 @asynccontextmanager
@@ -126,6 +141,104 @@ def broker(url: str) -> bool:
     return _known_scheme(url) in BROKERS
 
 
+def source_of(url: str) -> str | None:
+    """Return the kind of source that a URL means, a name of `SOURCES`; None: it means a transport.
+
+    `?channel=` and `?queue=` make a source of what else is a transport.
+    """
+    parts = urlsplit(url.replace("#", "%23"))
+    bare = parts.scheme.removesuffix("+pubsub")
+    scheme = _SAME.get(bare, bare)
+    if scheme not in SOURCES:
+        return None
+    named = _SOURCE_OPTIONS[scheme] & parse_qs(parts.query).keys()
+    return scheme if named or scheme == "mqtt" or bare != parts.scheme else None
+
+
+@asynccontextmanager
+async def open_source(url: str, *, clock: Clock) -> AsyncIterator[Source]:
+    """Open the source that `url` names; leaving the block closes it.
+
+    Raises:
+        ConfigError: it names none, its extra is not installed, or the URL is of no use.
+    """
+    kind = source_of(url)
+    if kind is None:
+        forms = ", ".join(each.form for each in SOURCES.values())
+        raise ConfigError(f"{url!r} names no source; there are {forms}")
+    module = _module(kind, SOURCES[kind])
+    opened: AbstractAsyncContextManager[Source]
+    if kind == "redis":
+        bare, patterns = _pubsub(url)
+        opened = module.open_pubsub(bare, clock, patterns=patterns)
+    else:
+        opened = module.open_source(url, clock)
+    async with opened as source:
+        yield source
+
+
+class Cache(Protocol):
+    """Where the latest payload of each key is kept for others to look up."""
+
+    async def publish(self, topic: str, events: Sequence[Event]) -> int:
+        """Write the payloads in order; durable as far as the server is."""
+        ...
+
+
+@asynccontextmanager
+async def open_cache(url: str, *, clock: Clock, ttl_s: float | None) -> AsyncIterator[Cache]:
+    """Open the cache that `url` names, a Redis; values last `ttl_s` seconds, or for ever.
+
+    Raises:
+        ConfigError: it is no `redis://`, the extra is not installed, or the URL is of no use.
+    """
+    if _known_scheme(url) != "redis":
+        raise ConfigError(f"{url!r} is no cache: name a Redis, {BROKERS['redis'].form}")
+    opened: AbstractAsyncContextManager[Cache] = _module("redis", BROKERS["redis"]).open_cache(
+        url, clock, ttl_s=ttl_s
+    )
+    async with opened as cache:
+        yield cache
+
+
+def _pubsub(url: str) -> tuple[str, list[str]]:
+    """Return the server's URL, and the patterns of the channels that `url` names."""
+    parts = urlsplit(url)
+    options = parse_qsl(parts.query)
+    patterns = [
+        re.sub(r"[*?\[\]\\]", r"\\\g<0>", text) if name == "channel" else text
+        for name, text in options
+        if name in _SOURCE_OPTIONS["redis"]
+    ]
+    rest = [option for option in options if option[0] not in _SOURCE_OPTIONS["redis"]]
+    scheme = parts.scheme.removesuffix("+pubsub")
+    return parts._replace(scheme=scheme, query=urlencode(rest)).geturl(), patterns
+
+
+@asynccontextmanager
+async def open_transport(url: str, *, clock: Clock) -> AsyncIterator[Transport]:
+    """Open the transport that `url` names, and no store; leaving the block closes it.
+
+    Raises:
+        ConfigError: the scheme is unknown, its extra is not installed, or the URL is of no use.
+    """
+    async with _transport(_known_scheme(url))(url, clock) as transport:
+        yield transport
+
+
+@asynccontextmanager
+async def open_store(url: str, *, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store that `url` names, of things whose log is elsewhere.
+
+    Raises:
+        ConfigError: it names none, or the place cannot be used.
+    """
+    if _known_scheme(url) in BROKERS:
+        raise ConfigError(f"{url!r} is no store: name a file, sqlite:///FILE")
+    async with _store(url, clock) as store:
+        yield store
+
+
 def _known_scheme(url: str) -> str:
     given = urlsplit(url).scheme
     scheme = _SAME.get(given, given)
@@ -141,12 +254,15 @@ def _known_scheme(url: str) -> str:
 def _transport(scheme: str) -> TransportOpener:
     if scheme not in BROKERS:
         return _alone(_BOTH[scheme])
-    broker = BROKERS[scheme]
+    opener: TransportOpener = _module(scheme, BROKERS[scheme]).open_transport
+    return opener
+
+
+def _module(scheme: str, broker: Broker) -> ModuleType:
     try:
-        opener: TransportOpener = importlib.import_module(broker.module).open_transport
+        return importlib.import_module(broker.module)
     except ModuleNotFoundError as err:
         _not_installed(scheme, broker, err)
-    return opener
 
 
 def _not_installed(scheme: str, broker: Broker, err: ModuleNotFoundError) -> NoReturn:

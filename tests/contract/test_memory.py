@@ -12,7 +12,7 @@ from motet.testing.contracts import (
     StoreContract,
     TransportContract,
 )
-from motet.transports.memory import MemoryTransport
+from motet.transports.memory import BROKER, MemoryTransport
 
 
 class TestMemoryTransport(TransportContract):
@@ -27,6 +27,14 @@ class TestMemoryProgress(ProgressKeeperContract):
     @asynccontextmanager
     async def make(self) -> AsyncIterator[KeepingTransport]:
         yield MemoryTransport(MemoryLog(SystemClock()))
+
+
+class TestMemoryTransportThatKeepsRepeats(TransportContract):
+    guarantees = BROKER
+
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[Transport]:
+        yield MemoryTransport(MemoryLog(SystemClock(), repeats=True))
 
 
 class TestMemoryStore(StoreContract):

@@ -187,6 +187,22 @@ async def test_a_stream_that_was_deleted_is_an_error_and_then_made_again() -> No
         assert await read_topic(transport, "t") == [make_event(3)]
 
 
+async def test_a_stream_that_was_deleted_is_made_again_by_who_looks_or_reads() -> None:
+    async with vhost() as url, opened(url) as transport:
+        await transport.create_topic("t", partitions=1)
+        await managed("DELETE", f"/api/queues{urlsplit(url).path}/t.0")
+        with pytest.raises(Unavailable, match=r"no queue 't\.0'"):
+            await transport.topics()
+        assert [info.ends for info in await transport.topics()] == [(0,)]
+        group = Group(transport, ["t"])
+        async with group.consumer():
+            await until(lambda: shares(group) == {"consumer": 1}, CLOCK)
+            await managed("DELETE", f"/api/queues{urlsplit(url).path}/t.0")
+            await until(lambda: not group.held["consumer"], CLOCK, every_s=0.0001)
+            await until(lambda: published(transport, 1), CLOCK)
+            await group.until(1)
+
+
 async def test_a_group_survives_many_members_coming_and_going() -> None:
     async with vhost() as url, opened(url) as transport:
         await transport.create_topic("t", partitions=4)

@@ -12,6 +12,9 @@ from motet.core.ports import (
 from motet.stores.memory import MemoryStore
 from motet.testing import FaultyLease, FaultyStore, FaultyTransport, SimClock
 from motet.transports.memory import MemoryLease, MemoryTransport
+from motet.transports.mqtt import MqttSource
+from motet.transports.rabbitmq import QueueSource, RabbitTransport
+from motet.transports.rabbitmq.lease import RabbitLease
 from motet.transports.redis import PubSubSource, RedisLease, RedisTransport
 
 
@@ -33,7 +36,18 @@ def simulated(
     _store: Store = store
 
 
+def mqtt(source: MqttSource) -> None:
+    _source: Source = source
+
+
 def redis(transport: RedisTransport, lease: RedisLease, source: PubSubSource) -> None:
+    _transport: Transport = transport
+    _keeper: ProgressKeeper = transport
+    _lease: Lease = lease
+    _source: Source = source
+
+
+def rabbitmq(transport: RabbitTransport, lease: RabbitLease, source: QueueSource) -> None:
     _transport: Transport = transport
     _keeper: ProgressKeeper = transport
     _lease: Lease = lease

@@ -66,7 +66,7 @@ class Metrics:
         self.observe(DURATION, (event_type,), seconds, count)
 
     def repeated(self, topic: str, event_type: str, count: int) -> None:
-        """Second copies of events that a group has handled already were passed over."""
+        """Repeats of events a group has taken charge of were passed over; they take no time."""
         self.add(PROCESSED, (topic, event_type, "repeat"), count)
 
     def failed(self, code: str, event_type: str, *, group: str, count: int = 1) -> None:

@@ -181,6 +181,7 @@ class Connection(asyncio.Protocol):
             start = at + 7
             stop = start + size
             if stop >= end:
+                self._check_size(size)
                 break
             if data[stop] != 0xCE:
                 raise ValueError(f"a frame without its end at {stop}")
@@ -196,6 +197,11 @@ class Connection(asyncio.Protocol):
             elif kind == wire.HEADER:
                 channel.on_header(data[start:stop])
         return at
+
+    def _check_size(self, size: int) -> None:
+        """Refuse to wait for more than was agreed on: those are no frames."""
+        if size > self.frame_max:
+            raise ValueError(f"a frame of {size} bytes")
 
     def _on_own(self, data: bytes) -> None:
         _, _, method = frame.unmarshal(data)

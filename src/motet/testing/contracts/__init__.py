@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
     "motet.testing.contracts.consuming",
     "motet.testing.contracts.dead_letters",
     "motet.testing.contracts.delivery",
+    "motet.testing.contracts.inbox",
     "motet.testing.contracts.keeping",
     "motet.testing.contracts.parking",
     "motet.testing.contracts.shared",

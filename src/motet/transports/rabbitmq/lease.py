@@ -84,6 +84,11 @@ class RabbitLease:
         self._reader.ring()
         self._gone()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the broker reads no more from the stream for us: it may have been deleted."""
+        return self._reader.ended
+
     async def close(self) -> None:
         """Read no more."""
         await self._channel.close()

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 from motet.core.event import Batch, Partition
 from motet.core.ports import TopicInfo
-from motet.drivers.amqp import Answer, Channel, Delivery, Link, StreamReader, offset, records
+from motet.drivers.amqp import (
+    Answer,
+    Channel,
+    ChannelClosed,
+    Delivery,
+    Link,
+    StreamReader,
+    offset,
+    records,
+)
 from motet.transports.rabbitmq.edges import edges
 from motet.transports.rabbitmq.names import Names
 from motet.transports.rabbitmq.registry import Registry, Topic
@@ -53,6 +62,10 @@ class Log:
         channel = await self._reads.channel()
         try:
             found = await edges(channel, streams, at, sure=self.written)
+        except ChannelClosed:  # if a stream was deleted, the next try declares it again
+            self.written.clear()
+            self._registry.doubt()
+            raise
         finally:
             await channel.close()
         self.written.update([stream for stream, offsets in found.items() if offsets])

@@ -16,7 +16,7 @@ from motet.core.balance import plan
 from motet.core.errors import ConfigError, TransientError
 from motet.core.event import Partition
 from motet.core.ports import Clock
-from motet.drivers.amqp import PLAIN, Channel, Connection, Delivery, Link
+from motet.drivers.amqp import PLAIN, Answer, Channel, Connection, Delivery, Link
 from motet.transports.rabbitmq.lease import RabbitLease
 from motet.transports.rabbitmq.names import Names
 from motet.transports.rabbitmq.options import Options
@@ -120,15 +120,34 @@ class Session:
                 self._given[partition] = delivery.tag
             elif delivery is not None:
                 self.tokens.reject(delivery.tag, requeue=True)
-            elif partition in self.held:
-                self.held[partition].lose()
+            else:
+                self._deleted(partition)
             self._member.news.set()
 
-        self._claims[partition], _ = self.tokens.post_consume(queue, on_token, prefetch=1)
+        tag, answer = self.tokens.post_consume(queue, on_token, prefetch=1)
+        self._claims[partition] = tag
+        asyncio.get_running_loop().call_later(
+            self._member.options.address.timeout_s, self._complain, queue, answer
+        )
+
+    def _complain(self, queue: str, answer: Answer) -> None:
+        """RabbitMQ may have a queue that serves nobody, after it was killed on a single node."""
+        if not answer.done() and self.tokens.error is None:
+            look = f"if this goes on, delete the queue {queue!r}: it will be made again"
+            _log.warning("rabbitmq.lease", extra={"queue": queue, "look": look})
+
+    def _deleted(self, partition: Partition) -> None:
+        """Somebody deleted the queue of a token: it is made again with the next claim."""
+        self._claims.pop(partition, None)
+        self._given.pop(partition, None)
+        if partition in self.held:
+            self.held[partition].lose()
 
     def _withdraw(self, partition: Partition) -> None:
         """Wait for a token no longer; one that has come goes back."""
-        self.tokens.post_cancel(self._claims.pop(partition))
+        tag = self._claims.pop(partition, None)
+        if tag is not None:
+            self.tokens.post_cancel(tag)
         if partition in self._given:
             self.tokens.reject(self._given.pop(partition), requeue=True)
 
@@ -146,6 +165,8 @@ class Session:
 
     async def _release(self, partition: Partition) -> None:
         lease = self.held.pop(partition)
+        if lease.ended:
+            self._member.registry.missing(partition.topic)
         lease.lose()
         self._withdraw(partition)
         await lease.close()

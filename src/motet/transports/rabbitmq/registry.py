@@ -125,6 +125,10 @@ class Registry:
         """Its exchange or a stream is gone: declare them again before the next use."""
         self._declared.discard(topic)
 
+    def doubt(self) -> None:
+        """Something is gone, and nobody knows what: declare every topic before its next use."""
+        self._declared.clear()
+
     async def start(self) -> None:
         """Read the registry as far as it goes.
 

@@ -87,6 +87,17 @@ class Connection:
         future = await wire.send_many(joined, len(packed))
         return self._checked(await self._reply(wire, future, len(joined), 0.0), list)
 
+    async def call_all(self, packed: list[bytes]) -> None:
+        """Send requests in one piece; the first that is refused is raised.
+
+        Raises:
+            Unavailable: there was no reply in time, or the server cannot serve for now.
+            ConfigError: the server will never do this.
+        """
+        for reply in await self.call_many(packed):
+            if isinstance(reply, hiredis.ReplyError):
+                self._refused(reply)
+
     async def run(self, script: Script, keys: list[bytes], args: list[bytes], kind: type[T]) -> T:
         """Run a script, which the server has from when the connection was made.
 
