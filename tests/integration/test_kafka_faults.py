@@ -273,15 +273,22 @@ async def test_a_topic_that_ends_in_what_was_taken_back_is_read_to_its_end(
     name = f"{transport.address.options.prefix}t"
     settings = {**transport.address.client, "transactional.id": name}
     await asyncio.to_thread(_take_back, Producer(settings), name)
-    (info,) = await transport.topics()
-    assert info.ends[0] > 1
+
+    async def end() -> int:
+        (info,) = await transport.topics()
+        return info.ends[0]
+
+    async def marked() -> bool:  # a moment after the producer was told so
+        return await end() == 3
+
+    await until(marked, CLOCK)
     async with leased(transport, "t") as lease:
         await lease.seek(0)
         assert await take(lease, 1) == [make_event(1)]
         batch = await lease.fetch(max_records=10, max_wait_s=10.0)
     assert batch is not None
-    assert (batch.records, batch.end) == ((), info.ends[0])
-    assert (await transport.read(Partition("t", 0), offset=1, limit=10)).end == info.ends[0]
+    assert (batch.records, batch.end) == ((), 3)
+    assert (await transport.read(Partition("t", 0), offset=1, limit=10)).end == 3
 
 
 def _take_back(producer: Producer, topic: str) -> None:
