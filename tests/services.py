@@ -11,6 +11,7 @@ Three kinds, from the quickest to the most real:
 import atexit
 import os
 import socket
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -164,5 +165,8 @@ def mock_kafka() -> str:
 @cache
 def _kept() -> ExitStack:
     stack = ExitStack()
+    # Temporary folders go at exit by way of weakref, whose turn comes with its first finalizer:
+    # without this one that would be before ours, and a server is not found without its folder.
+    weakref.finalize(stack, stack.close)
     atexit.register(stack.close)
     return stack

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from scripts.reference import cli, errors, events, http, metrics, python, settings, tables
+from scripts.reference import (
+    cli,
+    errors,
+    events,
+    http,
+    metrics,
+    python,
+    settings,
+    tables,
+    transports,
+)
 
 PARTS: Mapping[str, Callable[[], str]] = {
     **cli.PARTS,
@@ -13,5 +23,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     **python.PARTS,
     **settings.PARTS,
     **tables.PARTS,
+    **transports.PARTS,
 }
 """What makes each part, by the name a page gives it."""

@@ -6,11 +6,13 @@ from motet.core.ports import EventStore, Store, Transport
 from motet.stores.memory import MemoryLog, MemoryStore
 from motet.testing.contracts import (
     EventStoreContract,
+    KeepingTransport,
+    ProgressKeeperContract,
     SharedTransactionContract,
     StoreContract,
     TransportContract,
 )
-from motet.transports.memory import MemoryTransport
+from motet.transports.memory import BROKER, MemoryTransport
 
 
 class TestMemoryTransport(TransportContract):
@@ -19,6 +21,20 @@ class TestMemoryTransport(TransportContract):
     @asynccontextmanager
     async def make(self) -> AsyncIterator[Transport]:
         yield MemoryTransport(MemoryLog(SystemClock()))
+
+
+class TestMemoryProgress(ProgressKeeperContract):
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[KeepingTransport]:
+        yield MemoryTransport(MemoryLog(SystemClock()))
+
+
+class TestMemoryTransportThatKeepsRepeats(TransportContract):
+    guarantees = BROKER
+
+    @asynccontextmanager
+    async def make(self) -> AsyncIterator[Transport]:
+        yield MemoryTransport(MemoryLog(SystemClock(), repeats=True))
 
 
 class TestMemoryStore(StoreContract):

@@ -14,17 +14,22 @@ A page may hold, and a test then does:
 - a command `sleep N; MORE`: if MORE does not print what it should, the machine is slow, and MORE is
   typed again, for ten times N seconds at most;
 - the port 8080, which becomes one that is free, so that pages can run side by side;
+- the port 6379, which becomes that of an empty Valkey: what a reader has at hand as Redis;
 - a comment `<!-- page: needs curl; takes 90 s -->`: what has to be installed, and the time limit.
 """
 
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from redis import Redis
 
 from tests.docs.shell import Shell
+from tests.services import valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +44,7 @@ _PART = re.compile(
 _NOTE = re.compile(r"<!-- page: (.*?) -->")
 _WAITING = re.compile(r"sleep ([\d.]+); ")
 _PORT = "8080"
+_REDIS = "6379"
 _LIMIT_S = 90.0
 
 
@@ -124,18 +130,21 @@ def needs(page: Path) -> Needs:
 
 def play(page: Path, folder: Path) -> Iterator[tuple[Command, str]]:
     """Write the page's files and type its commands; yield what came after each command."""
-    port = _free_port()
+    ports = {_PORT: _free_port()}
+    if _REDIS in page.read_text():
+        ports[_REDIS] = _empty_redis()
     with Shell(folder, limit_s=needs(page).limit_s) as shell:
         for step in steps(page):
             if isinstance(step, Included):
                 (folder / step.name).write_text(step.source.read_text())
             else:
-                yield step, _typed(shell, step, port).replace(port, _PORT)
+                came = _typed(shell, step, ports)
+                yield step, _replaced(came, {port: name for name, port in ports.items()})
 
 
-def _typed(shell: Shell, command: Command, port: str) -> str:
-    line = command.line.replace(_PORT, port)
-    expected = command.expected.replace(_PORT, port)
+def _typed(shell: Shell, command: Command, ports: Mapping[str, str]) -> str:
+    line = _replaced(command.line, ports)
+    expected = _replaced(command.expected, ports)
     if line.endswith("&"):
         return shell.start(line, until=lambda printed: matches(expected, printed))
     came = shell.type(line)
@@ -145,6 +154,20 @@ def _typed(shell: Shell, command: Command, port: str) -> str:
                 break
             came = shell.type(f"sleep 1; {line[waiting.end() :]}")
     return came
+
+
+def _replaced(text: str, ports: Mapping[str, str]) -> str:
+    for port, other in ports.items():
+        text = text.replace(port, other)
+    return text
+
+
+def _empty_redis() -> str:
+    """The port of this process's Valkey, with nothing in it."""
+    url = valkey()
+    with Redis.from_url(url) as redis:
+        redis.flushall()
+    return str(urlsplit(url).port)
 
 
 def matches(expected: str, output: str) -> bool:

@@ -1,6 +1,6 @@
 """The database with an eye on it: every commit of every process, where it takes effect."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 
 from motet.core.errors import WrongVersion
@@ -98,6 +98,9 @@ class AuditedStore:
         self, group: str, partition: Partition, *, now_us: int, limit: int
     ) -> Sequence[Record]:
         return await self._inner.parked(group, partition, now_us=now_us, limit=limit)
+
+    async def handled(self, group: str, topic: str, ids: Collection[str]) -> Set[str]:
+        return await self._inner.handled(group, topic, ids)
 
     async def commit(self, commit: Commit) -> None:
         self._ledgers.check_budget()

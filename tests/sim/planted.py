@@ -10,18 +10,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import msgspec
 import pytest
 
-from motet.core.errors import TransientError
+from motet.core.errors import TransientError, Unavailable
 from motet.core.event import Batch, Broken, Event, Partition, Record
 from motet.core.outcome import Commit, Failure, Park, Put
-from motet.core.ports import Progress, Queued, Versioned
+from motet.core.ports import Progress, Queued, Subscription, Versioned
 from motet.drivers.memory import MemoryLog
 from motet.handlers.results import Effects
 from motet.handlers.state import Overlay
-from motet.runtime.ledger import Done, Ledger
+from motet.runtime.inbox import Inbox
+from motet.runtime.ledger import Ledger
 from motet.runtime.offsets import Offsets
 from motet.runtime.pending import View
+from motet.runtime.readings import Done
 from motet.runtime.relay import Relay
 from motet.runtime.session import Session
+from motet.runtime.worker import Worker
 from motet.stores.memory import MemoryStore
 from motet.stores.memory.tables import (
     MemoryDeadLetters,
@@ -29,12 +32,16 @@ from motet.stores.memory.tables import (
     MemoryState,
     ParkedRows,
 )
-from motet.transports.memory import MemoryLease
+from motet.transports.memory import MemoryLease, MemoryTransport
 
 replace = msgspec.structs.replace
 Bug = Callable[[pytest.MonkeyPatch], None]
 
+Sorted = tuple[Sequence[Record], Sequence[Record]]
+
 _commit = MemoryStore.commit
+_sort = Inbox.sort
+_all_guarantees = MemoryTransport.guarantees
 
 
 def _commits(patch: pytest.MonkeyPatch, change: Callable[[MemoryStore, Commit], Commit]) -> None:
@@ -44,6 +51,18 @@ def _commits(patch: pytest.MonkeyPatch, change: Callable[[MemoryStore, Commit], 
         await _commit(store, change(store, given))
 
     patch.setattr(MemoryStore, "commit", commit)
+
+
+def _answers(
+    patch: pytest.MonkeyPatch,
+    answer: Callable[[MemoryStore, tuple[str, str], Collection[str]], set[str]],
+) -> None:
+    """Let the store say something else about what a group has handled in a topic."""
+
+    async def handled(store: MemoryStore, group: str, topic: str, ids: Collection[str]) -> set[str]:
+        return answer(store, (group, topic), ids)
+
+    patch.setattr(MemoryStore, "handled", handled)
 
 
 def commit_without_the_version_check(patch: pytest.MonkeyPatch) -> None:
@@ -333,7 +352,7 @@ def broken_bytes_done_ahead_are_read_again(patch: pytest.MonkeyPatch) -> None:
     def forgetful(offsets: Offsets, read: Sequence[Record], end: int) -> Sequence[Record]:
         fresh = take(offsets, read, end)
         if read and isinstance(read[0], Broken):
-            offsets._open.update((each.offset, None) for each in read)
+            offsets._open.update(each.offset for each in read)
             return read
         return fresh
 
@@ -375,6 +394,202 @@ def the_order_of_a_partition_is_reversed(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def the_inbox_is_not_asked(patch: pytest.MonkeyPatch) -> None:
+    """Only what is in flight is known: what is committed is handled again."""
+    _answers(patch, lambda store, place, ids: set())
+
+
+def ids_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    """A commit does not say which ids it takes charge of."""
+    _commits(patch, lambda store, given: replace(given, handled=()))
+
+
+def only_what_succeeds_is_remembered(patch: pytest.MonkeyPatch) -> None:
+    """The second copy of what is parked is handled beside it."""
+
+    def change(store: MemoryStore, given: Commit) -> Commit:
+        parked = {park.record.event.id for park in given.parks}
+        return replace(given, handled=tuple(id for id in given.handled if id not in parked))
+
+    _commits(patch, change)
+
+
+def dead_letters_are_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    """The second copy of what failed for good becomes a second dead letter."""
+
+    def change(store: MemoryStore, given: Commit) -> Commit:
+        dead = {msgspec.json.decode(each.value)["eventId"] for each in given.dead if each.key}
+        return replace(given, handled=tuple(id for id in given.handled if id not in dead))
+
+    _commits(patch, change)
+
+
+def what_waits_behind_is_not_remembered(patch: pytest.MonkeyPatch) -> None:
+    """What queues behind a failed key without a try is taken for new when it comes again."""
+
+    def ids(done: Done) -> tuple[str, ...]:
+        behind = {each.record.event.id for each in done.behind}
+        return tuple(id for id in _ids(done) if id not in behind)
+
+    patch.setattr(Done, "ids", ids)
+
+
+_ids = Done.ids
+
+
+def ids_in_flight_are_not_known(patch: pytest.MonkeyPatch) -> None:
+    """Until the first copy is committed, the second one is handled too."""
+
+    async def sort(inbox: Inbox, records: Sequence[Record]) -> Sorted:
+        inbox.forget()
+        return await _sort(inbox, records)
+
+    patch.setattr(Inbox, "sort", sort)
+
+
+def repeats_in_one_batch_are_not_seen(patch: pytest.MonkeyPatch) -> None:
+    """Two copies that are read together are both handled."""
+
+    async def sort(inbox: Inbox, records: Sequence[Record]) -> Sorted:
+        first, repeats = await _sort(inbox, records)
+        fresh = {record.event.id for record in first}
+        chosen = [record for record in records if record.event.id in fresh]
+        return chosen, [record for record in repeats if record.event.id not in fresh]
+
+    patch.setattr(Inbox, "sort", sort)
+
+
+def in_flight_is_looked_at_after_the_store(patch: pytest.MonkeyPatch) -> None:
+    """A commit that ends while the store is asked is missed in both places."""
+
+    async def sort(inbox: Inbox, records: Sequence[Record]) -> Sorted:
+        ids = [record.event.id for record in records]
+        known = set(await inbox._store.handled(inbox._group, inbox._topic, ids))
+        first: list[Record] = []
+        for record in records:
+            if record.event.id not in known and record.event.id not in inbox._in_flight:
+                first.append(record)
+                inbox._in_flight.add(record.event.id)
+        return first, [record for record in records if record not in first]
+
+    patch.setattr(Inbox, "sort", sort)
+
+
+def in_flight_survives_a_reload(patch: pytest.MonkeyPatch) -> None:
+    """What was not committed is taken for a repeat when it is read again."""
+    patch.setattr(Inbox, "forget", lambda inbox: None)
+
+
+def remembered_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """Asking is remembering: what a crash keeps from being committed is lost."""
+
+    def answer(store: MemoryStore, place: tuple[str, str], ids: Collection[str]) -> set[str]:
+        known = {id for id in ids if (*place, id) in store._inbox}
+        store._inbox.update((*place, id) for id in ids)
+        return known
+
+    _answers(patch, answer)
+
+
+def remembered_although_refused(patch: pytest.MonkeyPatch) -> None:
+    """Ids are noted apart from the commit, and stay where it is fenced."""
+
+    async def commit(store: MemoryStore, given: Commit) -> None:
+        store._inbox.update((given.group, given.partition.topic, id) for id in given.handled)
+        await _commit(store, given)
+
+    patch.setattr(MemoryStore, "commit", commit)
+
+
+def groups_share_an_inbox(patch: pytest.MonkeyPatch) -> None:
+    """What one group has handled is passed over by the next."""
+
+    def answer(store: MemoryStore, place: tuple[str, str], ids: Collection[str]) -> set[str]:
+        known = {(topic, id) for _, topic, id in store._inbox}
+        return {id for id in ids if (place[1], id) in known}
+
+    _answers(patch, answer)
+
+
+def a_repeat_stays_open(patch: pytest.MonkeyPatch) -> None:
+    """The offset of a repeat is not counted as done: progress stops below it."""
+
+    async def sort(inbox: Inbox, records: Sequence[Record]) -> Sorted:
+        first, _ = await _sort(inbox, records)
+        return first, ()
+
+    patch.setattr(Inbox, "sort", sort)
+
+
+def a_batch_of_repeats_is_not_committed(patch: pytest.MonkeyPatch) -> None:
+    """Where nothing but repeats was read, progress stays where it was."""
+
+    async def commit(ledger: Ledger, done: Done) -> None:
+        if not done.repeats or done.records or done.behind or done.broken:
+            await _ledger_commit(ledger, done)
+
+    patch.setattr(Ledger, "commit", commit)
+
+
+def a_repeat_queues_behind_its_key(patch: pytest.MonkeyPatch) -> None:
+    """A second copy of what waits for another try waits behind it, and is handled after it."""
+
+    async def first_copies(ledger: Ledger, records: Sequence[Record]) -> Sorted:
+        first, repeats = await _first_copies(ledger, records)
+        waiting = [r for r in repeats if r.event.key in ledger.progress.parked_keys]
+        fresh = {record.offset for record in (*first, *waiting)}
+        return (
+            [record for record in records if record.offset in fresh],
+            [record for record in repeats if record.offset not in fresh],
+        )
+
+    patch.setattr(Ledger, "first_copies", first_copies)
+
+
+_first_copies = Ledger.first_copies
+
+
+def what_was_parked_is_a_repeat(patch: pytest.MonkeyPatch) -> None:
+    """The inbox is asked about parked records too, and knows them: they are never tried again."""
+    due = Ledger.due
+
+    async def asked(ledger: Ledger, limit: int) -> Sequence[Record]:
+        rows = await due(ledger, limit)
+        if ledger._inbox is None or not rows:
+            return rows
+        return (await _sort(ledger._inbox, rows))[0]
+
+    patch.setattr(Ledger, "due", asked)
+
+
+def the_inbox_is_off(patch: pytest.MonkeyPatch) -> None:
+    """A log that keeps repeats is taken for one that drops them."""
+    patch.setattr(MemoryTransport, "guarantees", _all_guarantees)
+    patch.setattr("motet.transports.memory.BROKER", _all_guarantees)
+
+
+def a_failed_join_ends_the_worker(patch: pytest.MonkeyPatch) -> None:
+    """A group that cannot be joined for a moment is not joined at all."""
+
+    async def run(worker: Worker) -> None:
+        await worker._take_part()
+
+    patch.setattr(Worker, "run", run)
+
+
+def a_lost_membership_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    """When no more leases come, the worker goes on with those it has."""
+
+    async def intake(worker: Worker, leases: Subscription, tasks: asyncio.TaskGroup) -> None:
+        try:
+            async for lease in leases:
+                tasks.create_task(worker._pump(lease))
+        except Unavailable:
+            return
+
+    patch.setattr(Worker, "_intake", intake)
+
+
 CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     commit_without_the_version_check: (3, 8, 21, 33, 38),
     progress_before_effects: (0, 3, 30, 36, 39),
@@ -407,4 +622,23 @@ CAUGHT_BY: dict[Bug, tuple[int, ...]] = {
     only_the_first_emit_counts: (0, 1, 2, 3, 4),
     a_conflict_is_taken_for_success: (0, 2, 4, 5, 7),
     the_order_of_a_partition_is_reversed: (0, 1, 3, 6, 7),
+    the_inbox_is_not_asked: (5, 10, 11, 15, 18),
+    ids_are_not_remembered: (5, 10, 11, 15, 18),
+    only_what_succeeds_is_remembered: (5, 10, 11, 15, 18),
+    dead_letters_are_not_remembered: (11, 15, 19, 41, 45),
+    what_waits_behind_is_not_remembered: (5, 18, 21, 25, 28),
+    ids_in_flight_are_not_known: (15, 19, 25, 37, 41),
+    repeats_in_one_batch_are_not_seen: (5, 14, 15, 18, 19),
+    in_flight_is_looked_at_after_the_store: (709,),
+    in_flight_survives_a_reload: (5, 10, 14, 15, 19),
+    remembered_before_the_commit: (5, 11, 14, 15, 18),
+    remembered_although_refused: (14, 19, 45, 52, 56),
+    groups_share_an_inbox: (5, 10, 11, 14, 15),
+    a_repeat_stays_open: (5, 10, 11, 15, 19),
+    a_batch_of_repeats_is_not_committed: (5, 10, 11, 15, 19),
+    a_repeat_queues_behind_its_key: (5, 10, 11, 15, 18),
+    what_was_parked_is_a_repeat: (5, 10, 11, 14, 15),
+    the_inbox_is_off: (5, 10, 11, 14, 15),
+    a_failed_join_ends_the_worker: (2, 4, 5, 6, 8),
+    a_lost_membership_goes_unnoticed: (5, 10, 54, 57, 68),
 }

@@ -15,6 +15,7 @@ class Scenario(msgspec.Struct, frozen=True):
     """Drawn once; nothing else in a run looks at the seed but the faults and the order of tasks."""
 
     seed: int
+    broker: bool  # the log keeps repeats, and lives elsewhere
     shared: bool  # emits join the commit; otherwise a relay publishes them
     partitions: int
     keys: int
@@ -38,9 +39,11 @@ class Scenario(msgspec.Struct, frozen=True):
 def draw(seed: int) -> Scenario:
     """Return the scenario of a seed."""
     rng = random.Random(f"scenario {seed}")
+    broker = random.Random(f"broker {seed}").random() < 0.4
     return Scenario(
         seed=seed,
-        shared=rng.random() < 0.6,
+        broker=broker,
+        shared=rng.random() < 0.6 and not broker,
         partitions=rng.randint(1, 3),
         keys=rng.choice((1, 1, 2, 3, 6)),
         events=rng.randint(10, 40),

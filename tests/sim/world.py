@@ -39,7 +39,7 @@ class World:
     def __init__(self, scenario: Scenario, clock: SimClock) -> None:
         self.scenario = scenario
         self.clock = clock
-        self.log = MemoryLog(clock, partitions=scenario.partitions)
+        self.log = MemoryLog(clock, partitions=scenario.partitions, repeats=scenario.broker)
         self.store = MemoryStore(self.log, shared=scenario.shared)
         self.transport = MemoryTransport(self.log)
         self.ledgers = Ledgers(clock)
@@ -106,13 +106,19 @@ class World:
         app = build(scenario, Fate(scenario, self.ledgers), self.clock)
         transport = FaultyTransport(AuditedTransport(self.transport, self.ledgers), faults)
         store = FaultyStore(AuditedStore(self.store, self.ledgers), faults)
-        async with app.run(transport, store, clock=self.clock, settings=scenario.settings):
-            restless = scenario.restless and not self._calm
-            try:
-                async with asyncio.timeout(10 * self.clock.random() if restless else None):
-                    await self._over.wait()
-            except TimeoutError:
-                pass
+        try:
+            async with app.run(transport, store, clock=self.clock, settings=scenario.settings):
+                await self._live()
+        except* TransientError as outage:
+            raise AssertionError(f"an outage ended the app: {outage.exceptions}") from outage
+
+    async def _live(self) -> None:
+        restless = self.scenario.restless and not self._calm
+        try:
+            async with asyncio.timeout(10 * self.clock.random() if restless else None):
+                await self._over.wait()
+        except TimeoutError:
+            pass
 
     async def _publisher(self, name: int) -> None:
         """Publish its keys in order, again and again until it is known to be in the log."""

@@ -1,5 +1,6 @@
 """Every implementation of a port is assigned to it: a method that differs is found here."""
 
+from motet.bridges import Copying, Forwarding
 from motet.core.ports import EventStore, Outbox, Processor, StateReader, Store, Timetable, Transport
 from motet.handlers import FunctionProcessor, Schedule
 from motet.runtime.pending import View
@@ -16,12 +17,14 @@ def conform(
     processor: FunctionProcessor,
     schedule: Schedule,
     pending: View,
+    bridged: Forwarding,
+    copying: Copying,
 ) -> tuple[object, ...]:
     transports: list[Transport] = [transport, faulty_transport]
-    stores: list[Store] = [store, faulty_store]
+    stores: list[Store] = [store, faulty_store, bridged]
     outboxes: list[Outbox] = [store.outbox]
     streams: list[EventStore] = [store.streams]
-    processors: list[Processor] = [processor]
+    processors: list[Processor] = [processor, copying]
     timetables: list[Timetable] = [schedule]
     readers: list[StateReader] = [pending]
     return transports, stores, outboxes, streams, processors, timetables, readers

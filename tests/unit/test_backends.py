@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 
 import pytest
 
-from motet.backends import connect, database_file, diagnose
+from motet.backends import connect, database_file, diagnose, open_source, source_of
 from motet.core.checks import State
+from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
 
 
@@ -44,6 +46,45 @@ async def test_memory_is_nothing_that_can_be_looked_at_from_outside() -> None:
 async def test_an_unknown_scheme_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown scheme 'mongo'"):
         await diagnose("mongo://h", now_us=0)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("mqtt://h/a/#?qos=1", "mqtt"),
+        ("mqtts://h/a", "mqtt"),
+        ("redis+pubsub://h?channel=c", "redis"),
+        ("rediss://h?pattern=c*", "redis"),
+        ("rabbitmq://h?queue=q", "rabbitmq"),
+        ("amqp://h?queue=q", "rabbitmq"),
+        ("redis://h?prefix=queue:", None),
+        ("rabbitmq://h/queue", None),
+        ("kafka://h?queue=q", None),
+        ("sqlite:///a.db", None),
+    ],
+)
+def test_what_a_url_says_is_a_source_or_a_transport(url: str, kind: str | None) -> None:
+    assert source_of(url) == kind
+
+
+async def test_a_source_whose_extra_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [
+        name for name in sys.modules if name.startswith(("paho", "motet.transports.mqtt"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "paho", None)
+
+    with pytest.raises(ConfigError, match=r"pip install 'motet\[mqtt\]'"):
+        async with open_source("mqtt://h/a", clock=SystemClock()):
+            pass
+
+
+async def test_what_is_no_source_is_named_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="names no source; there are mqtt://"):
+        async with open_source("kafka://h", clock=SystemClock()):
+            pass
 
 
 async def test_postgres_is_a_store_and_no_transport() -> None:

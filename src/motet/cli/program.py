@@ -21,6 +21,7 @@ INTERRUPTED = 130  # 128 + SIGINT
 COMMANDS = {
     "run": "Run an application: API, workers and relay in one process.",
     "worker": "Run an application's workers and relay, without the API.",
+    "bridge": "Copy events from one transport to another.",
     "publish": "Publish events from a file or from standard input.",
     "tail": "Show a topic's events.",
     "topics": "List, create and describe topics.",

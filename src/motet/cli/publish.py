@@ -8,12 +8,13 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from motet.bridges import Key, document
 from motet.cli.console import Console
 from motet.cli.lines import Line, Lines, batches
 from motet.cli.options import DEFAULTS, Flag, Options, command
 from motet.cli.tables import counted, size
 from motet.core.clock import SystemClock
-from motet.core.errors import CodecError, MotetError
+from motet.core.errors import CodecError, HandlerError, MotetError
 from motet.core.event import Event
 from motet.core.intake import Intake
 from motet.core.outcome import DeadLetter, ErrorInfo
@@ -54,6 +55,7 @@ async def publish(
     file: str = "-",
     /,
     *,
+    key_by: str | None = None,
     strict: Annotated[bool, Flag] = False,
     options: Options = DEFAULTS,
 ) -> int:
@@ -71,14 +73,18 @@ async def publish(
     Args:
         topic: The topic; it is created if there is none.
         file: The file to read; - is standard input.
+        key_by: Key of the events: session, type, or a JMESPath expression; null keeps what it is.
         strict: Stop at the first line that is no event. Nothing after it is published, and it is
             not put among the dead letters.
     """
     check_topic(topic)
     console = options.console()
+    key = None if key_by is None else Key(key_by)
     with _opened(file) as (source, total_bytes):
         async with options.connect(make=True) as backends:
-            publishing = Publishing(backends.transport, backends.store, SystemClock(), topic)
+            publishing = Publishing(
+                backends.transport, backends.store, SystemClock(), topic, key=key
+            )
             with console.progress(f"to {topic}", total_bytes=total_bytes) as advance:
                 async for lines in batches(source, most=_BATCH):
                     _name(console, await publishing.publish(lines, strict=strict), publishing.done)
@@ -92,11 +98,20 @@ async def publish(
 class Publishing:
     """Takes lines in and counts what becomes of them."""
 
-    def __init__(self, transport: Transport, store: Store, clock: Clock, topic: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        store: Store,
+        clock: Clock,
+        topic: str,
+        *,
+        key: Key | None = None,
+    ) -> None:
         self._transport = transport
         self._store = store
         self._clock = clock
         self._intake = Intake(clock)
+        self._key = key
         self._began_s = clock.monotonic_s()
         self.done = Published(topic=topic)
 
@@ -110,7 +125,7 @@ class Publishing:
         refused: list[tuple[Line, CodecError]] = []
         for line in lines.lines:
             try:
-                events.append(self._intake.event(line.value))
+                events.append(self._event(line.value))
             except CodecError as err:
                 refused.append((line, err))
                 if strict:
@@ -131,6 +146,15 @@ class Publishing:
         done.duration_s = round(self._clock.monotonic_s() - self._began_s, 3)
         done.events_per_s = round(done.events / max(done.duration_s, 1e-3), 1)
         return done
+
+    def _event(self, value: bytes) -> Event:
+        event = self._intake.event(value)
+        if self._key is None:
+            return event
+        try:
+            return self._key.of(document(event), event)
+        except HandlerError as err:
+            raise CodecError(str(err), value=value) from err
 
     def _letter(self, line: Line, err: CodecError) -> DeadLetter:
         message = f"line {line.number}: {_placed(err.where, str(err))}"

@@ -3,14 +3,15 @@
 What Motet wrote is decoded at once. Anything else goes the strict way through `intake`: the
 article's JSON from another program, a CloudEvent in structured or binary mode. What an event from
 outside lacks is filled in so that a redelivery makes the same event: its id is derived from the
-place it was read from, its key is that of the broker's message.
+place it was read from, its key is that of the broker's message. Whatever becomes a record could be
+published again as it is.
 """
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from motet.core import cloudevents
+from motet.core import cloudevents, refusals
 from motet.core.clock import format_time
 from motet.core.envelope import Limits
 from motet.core.errors import CodecError
@@ -24,7 +25,9 @@ TOMBSTONE = "tombstone"
 LIMITS = Limits(event_bytes=1 << 26)
 """A broker has its own limit, and what it took is not refused for its length."""
 
-_OURS = b'{"eventId":"'  # how `codec.encode` begins
+OURS = b'{"eventId":"'
+"""How `codec.encode` begins."""
+
 _decode = msgspec.json.Decoder(Event).decode
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _derived = Derived("arrival")
@@ -44,13 +47,16 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
 def opened(
     partition: Partition, arrival: Arrival, *, binding: cloudevents.Binding = cloudevents.KAFKA
 ) -> Record | Broken:
-    """Return the event that a message holds. About 1 microsecond where Motet wrote it."""
+    """Return the event that a message holds. About 2 microseconds where Motet wrote it."""
     value = arrival.value
-    if value is not None and not arrival.headers and value.startswith(_OURS):
+    if value is not None and not arrival.headers and value.startswith(OURS):
         try:
-            return Record(_decode(value), arrival.offset, arrival.attempt, value=value)
+            event = _decode(value)
         except _UNDECODABLE:
             pass  # from elsewhere after all; what is wrong with it is said below
+        else:
+            if refusals.in_bounds(event, value):
+                return Record(event, arrival.offset, arrival.attempt, value=value)
     try:
         event = _from_outside(partition, arrival, binding)
     except CodecError as err:
@@ -68,7 +74,7 @@ def opened_values(
     records: list[Record] = []
     broken: list[Broken] = []
     for offset, value in zip(offsets, values, strict=True):
-        if value.startswith(_OURS):
+        if value.startswith(OURS):
             try:
                 records.append(Record(_decode(value), offset, 1, 0, 0, value))
                 continue
@@ -95,6 +101,7 @@ def _from_outside(partition: Partition, arrival: Arrival, binding: cloudevents.B
         event = intake.event(arrival.value)
     if key and event.key in ("", event.id):
         event = msgspec.structs.replace(event, key=key)
+    refusals.check((event,))
     return event
 
 

@@ -54,6 +54,7 @@ _ATTRIBUTES = [
     if field.name not in ("data", "metadata", "references")
 ]
 _skim = msgspec.json.Decoder(list[_Skimmed]).decode
+_skim_one = msgspec.json.Decoder(_Skimmed).decode
 _value = msgspec.json.Decoder(msgspec.Raw).decode
 _object = msgspec.json.Decoder(_Object | None).decode
 _texts = attrgetter(*TEXTS)
@@ -81,6 +82,20 @@ def sound(events: Sequence[Event], bodies: Sequence[bytes]) -> bool:
         return plain or "".join(chain.from_iterable(map(_texts, events))).isprintable()
     except (*_UNREADABLE, TypeError):
         return False
+
+
+def in_bounds(event: Event, value: bytes) -> bool:
+    """Whether an event just decoded from `value` could be appended.
+
+    About a microsecond; the alarms of `sound` are settled here.
+    """
+    try:
+        _skim_one(value)
+        if _plain(value) or "".join(_texts(event)).isprintable():
+            return True
+    except _UNREADABLE:
+        return False
+    return fault((event,)) is None
 
 
 def _plain(body: bytes) -> bool:

@@ -52,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     event: Event | None
     value: bytes = b""
     error: str = ""
+    key: bytes = b""
     headers: Headers = ()
 
 
@@ -80,7 +81,9 @@ class PartitionLog:
                 if e.event is not None
             ),
             broken=tuple(
-                Broken(i, e.value, e.error) for i, e in enumerate(found, first) if e.event is None
+                Broken(i, e.value, e.error, e.key, e.headers)
+                for i, e in enumerate(found, first)
+                if e.event is None
             ),
             end=first + len(found),
         )
@@ -110,8 +113,11 @@ class TopicLog:
 class MemoryLog:
     """All topics. Calls are synchronous and whole: there is nothing to wait for, or to half do."""
 
-    def __init__(self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS) -> None:
+    def __init__(
+        self, clock: Clock, *, partitions: int = DEFAULT_PARTITIONS, repeats: bool = False
+    ) -> None:
         self.clock = clock
+        self.repeats = repeats  # an id is kept as often as it is published, as brokers do
         self.bell = Bell()  # rings at every change
         self.on_new_topic: list[Callable[[], None]] = []
         self._default_partitions = partitions
@@ -139,13 +145,13 @@ class MemoryLog:
             there.retention_s = retention_s
 
     def append(self, topic: str, events: Sequence[Event]) -> int:
-        """Append events whose ids the topic does not hold; return how many those were."""
+        """Append events, without `repeats` only ids the topic does not hold; return how many."""
         log = self._topic(topic)
         now_us = self.clock.now_us()
         log.trim(now_us)
         new = 0
         for event in events:
-            if event.id in log.ids:
+            if event.id in log.ids and not self.repeats:
                 continue
             log.ids.add(event.id)
             index = crc32(event.key.encode()) % len(log.partitions)
@@ -169,12 +175,14 @@ class MemoryLog:
         end = log.partitions[partition.index].end
         found = opened(partition, Arrival(end, message.value, message.key, message.headers))
         if isinstance(found, Broken):
-            self.append_broken(partition, found.value, error=found.error)
+            now_us = self.clock.now_us()
+            entry = Entry(now_us, None, found.value, found.error, message.key, message.headers)
+            log.partitions[partition.index].entries.append(entry)
         elif found.event.id not in log.ids:
             log.ids.add(found.event.id)
-            entry = Entry(self.clock.now_us(), found.event, found.value, "", message.headers)
+            entry = Entry(self.clock.now_us(), found.event, found.value, headers=message.headers)
             log.partitions[partition.index].entries.append(entry)
-            self.ring(partition)
+        self.ring(partition)
 
     def read(self, partition: Partition, *, offset: int, limit: int) -> Batch:
         """Return what lies from `offset` on; an unknown partition is empty."""

@@ -1,13 +1,14 @@
 """Batch by batch: one call of the processor, one commit, then the next."""
 
-from collections.abc import Sequence
+from msgspec.structs import replace
 
 from motet.core.errors import WrongVersion
-from motet.core.event import Batch, Broken, Record
+from motet.core.event import Batch
 from motet.core.outcome import Failure, Outcome
 from motet.core.ports import Clock, Processor, Store
-from motet.runtime.ledger import Done, Ledger
+from motet.runtime.ledger import Ledger
 from motet.runtime.pump import Source
+from motet.runtime.readings import Done
 from motet.runtime.settings import Settings
 
 _SMALLEST = 16
@@ -36,7 +37,7 @@ class BatchWork:
         """Work until the source stops or its lease is lost."""
         while not source.stopping:
             if due := await ledger.due(self._size):
-                await self._handle(ledger, due)
+                await self._handle(ledger, Done(due, ()))
             due_s = ledger.due_in_s()
             poll_s = self._settings.poll_s
             batch = await source.fetch(
@@ -46,9 +47,10 @@ class BatchWork:
                 return
             if batch.records or batch.broken:
                 records = ledger.offsets.pass_over(batch.records, batch.end)
-                free, behind = ledger.split(records)
                 broken = ledger.offsets.pass_over(batch.broken, batch.end)
-                await self._handle(ledger, free, behind=behind, broken=broken)
+                first, repeats = await ledger.first_copies(records)
+                free, behind = ledger.split(first)
+                await self._handle(ledger, Done(free, (), behind, broken, repeats=repeats))
                 await source.lease.ack(ledger.progress.next)
             elif batch.end > ledger.progress.next:
                 ledger.offsets.pass_over((), batch.end)  # retention emptied what we had not read
@@ -56,14 +58,8 @@ class BatchWork:
             elif await ledger.moved():
                 await source.lease.seek(await ledger.resume())
 
-    async def _handle(
-        self,
-        ledger: Ledger,
-        records: Sequence[Record],
-        *,
-        behind: Sequence[Failure] = (),
-        broken: Sequence[Broken] = (),
-    ) -> None:
+    async def _handle(self, ledger: Ledger, given: Done) -> None:
+        records = given.records
         before_s = self._clock.monotonic_s()
         outcome = await self._processor.process(
             Batch(ledger.partition, tuple(records)),
@@ -72,14 +68,14 @@ class BatchWork:
         )
         seconds = self._clock.monotonic_s() - before_s
         try:
-            await ledger.commit(Done(records, (outcome,), behind, broken, seconds))
+            await ledger.commit(replace(given, outcomes=(outcome,), seconds=seconds))
         except WrongVersion as err:
             self._conflicts += 1
             if len(records) > 1 or self._conflicts < _CONFLICTS:
                 self._size = 1  # again, one by one; `_fit` lets it grow
                 raise
             failed = Outcome(failures=(Failure(records[0], err),))
-            await ledger.commit(Done(records, (failed,), behind, broken, seconds))
+            await ledger.commit(replace(given, outcomes=(failed,), seconds=seconds))
         self._conflicts = 0
         self._fit(len(records), seconds)
 

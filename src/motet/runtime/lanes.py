@@ -11,9 +11,10 @@ from motet.core.errors import ConcurrencyError, MotetError, TransientError
 from motet.core.event import Batch, Record
 from motet.core.ports import Clock, Processor, Store
 from motet.runtime.admission import Admission
-from motet.runtime.ledger import Done, Ledger
+from motet.runtime.ledger import Ledger
 from motet.runtime.pending import PendingState
 from motet.runtime.pump import Source
+from motet.runtime.readings import Done
 from motet.runtime.session import Session
 from motet.runtime.settings import Settings
 

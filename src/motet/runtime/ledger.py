@@ -1,32 +1,19 @@
 """Where one group stands in one partition, and the commits that move it on."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from motet.core.errors import Fenced
-from motet.core.event import Broken, Partition, Record
-from motet.core.outcome import Commit, DeadLetter, Failure, Outcome
-from motet.core.ports import Clock, Processor, Progress, Store
+from motet.core.event import Broken, Record
+from motet.core.outcome import Commit, Failure
+from motet.core.ports import Clock, Progress, Store
 from motet.resilience import RetryPolicy
 from motet.runtime.failures import Disposition, dead_bytes, dispose
+from motet.runtime.inbox import Inbox
 from motet.runtime.offsets import Offsets
-from motet.runtime.pending import View
-from motet.telemetry import Metrics, bind
-
-log = bind(__name__)
-
-
-class Done(msgspec.Struct, frozen=True):
-    """Records handled and what that led to: the content of one commit."""
-
-    records: Sequence[Record]
-    outcomes: Sequence[Outcome]
-    behind: Sequence[Failure] = ()  # not tried: an earlier record of their key is parked
-    broken: Sequence[Broken] = ()
-    seconds: float = 0.0  # time spent in the processor
-    view: View | None = None  # the state it was computed from, where that may be taken back
+from motet.runtime.readings import Done, Reading
+from motet.runtime.reports import Report
 
 
 class Ledger:
@@ -37,33 +24,30 @@ class Ledger:
     """
 
     def __init__(
-        self,
-        partition: Partition,
-        processor: Processor,
-        store: Store,
-        *,
-        clock: Clock,
-        retry: RetryPolicy,
-        metrics: Metrics,
-        committed: Callable[[], None],
+        self, reading: Reading, store: Store, *, clock: Clock, retry: RetryPolicy, report: Report
     ) -> None:
-        self.partition = partition
-        self.group = processor.name
+        self.partition = reading.partition
+        self.group = reading.group
         self.progress = Progress()
         self.offsets = Offsets(next_offset=0, ahead=())
-        self._parks = processor.parks
+        self.commits = 0  # made here, by this ledger
+        self._reading = reading
         self._store = store
         self._clock = clock
         self._retry = retry
-        self._metrics = metrics
-        self._committed = committed
+        self._report = report
         self._held: dict[str, set[int]] = {}  # by key: offsets to be parked by a commit to come
+        self._inbox = (
+            Inbox(store, group=self.group, topic=self.partition.topic) if reading.repeats else None
+        )
 
     async def resume(self) -> int:
         """Read progress from the store; return the offset to read on from."""
         self.progress = await self._store.progress(self.group, self.partition)
         self.offsets = Offsets(next_offset=self.progress.next, ahead=self.progress.ahead)
         self._held.clear()
+        if self._inbox is not None:
+            self._inbox.forget()
         return self.progress.next
 
     async def moved(self) -> bool:
@@ -85,10 +69,22 @@ class Ledger:
             self.group, self.partition, now_us=self._clock.now_us(), limit=limit
         )
 
+    async def first_copies(
+        self, records: Sequence[Record]
+    ) -> tuple[Sequence[Record], Sequence[Record]]:
+        """Separate what was just read from repeats of what the group has taken charge of.
+
+        Where the log may have repeats, that is one round trip; the answer has to be used, by
+        `split` or a commit, before the next is asked for.
+        """
+        if self._inbox is None or not records:
+            return records, ()
+        return await self._inbox.sort(records)
+
     def split(self, records: Sequence[Record]) -> tuple[Sequence[Record], list[Failure]]:
         """Separate what may be handled from what has to queue behind parked records of its key."""
         parked, held = self.progress.parked_keys, self._held
-        if not self._parks or not (parked or held):
+        if not self._reading.parks or not (parked or held):
             return records, []
         free: list[Record] = []
         behind: list[Failure] = []
@@ -121,9 +117,8 @@ class Ledger:
         fate = self._dispose(failures, done.broken)
         failed = {id(failure.record) for failure in failures}
         settled = tuple(r.parked for r in done.records if r.parked and id(r) not in failed)
-        read = [record.offset for record in done.records if not record.parked]
-        read += [broken.offset for broken in done.broken]
-        finishing = [offset for offset in read if self.offsets.is_open(offset)]
+        handled = done.ids() if self._inbox is not None else ()
+        finishing = [offset for offset in done.offsets() if self.offsets.is_open(offset)]
         next_offset, ahead = self.offsets.progress(finishing)
         version = self.progress.version
         await self._store.commit(
@@ -138,8 +133,12 @@ class Ledger:
                 retried=fate.retried,
                 settled=settled + fate.settled,
                 dead=fate.dead,
+                handled=handled,
             )
         )
+        self.commits += 1
+        if self._inbox is not None:
+            self._inbox.committed(handled)
         for offset in finishing:
             self.offsets.done(offset)
         self.offsets.forget_below(next_offset)
@@ -153,7 +152,7 @@ class Ledger:
             self.progress = msgspec.structs.replace(
                 self.progress, next=next_offset, version=version + 1, ahead=ahead
             )
-        self._report(done, failed, fate)
+        self._report.commit(self._reading, done, failed, fate)
 
     def _dispose(self, failures: Sequence[Failure], broken: Sequence[Broken]) -> Disposition:
         if not failures and not broken:
@@ -179,41 +178,6 @@ class Ledger:
             held.discard(failure.record.offset)
             if not held:
                 self._held.pop(key, None)
-
-    def _report(self, done: Done, failed: set[int], fate: Disposition) -> None:
-        self._committed()
-        topic, metrics = self.partition.topic, self._metrics
-        by_type = Counter(r.event.type for r in done.records if id(r) not in failed)
-        each_s = done.seconds / max(1, len(done.records))
-        for event_type, count in by_type.items():
-            metrics.processed(topic, event_type, status="ok", count=count, seconds=each_s)
-        for park in (*fate.parks, *fate.retried):
-            if park.error is not None:
-                event_type = park.record.event.type
-                metrics.processed(topic, event_type, status="retry", count=1, seconds=each_s)
-                metrics.failed(park.error.code, event_type, group=self.group)
-        if fate.dead:
-            self._warn(fate.dead)
-        for letter in fate.dead:
-            metrics.processed(topic, letter.event_type, status="dead", count=1, seconds=each_s)
-            metrics.failed(letter.error.code, letter.event_type, group=self.group)
-            metrics.dead(letter.error.code)
-
-    def _warn(self, dead: Sequence[DeadLetter]) -> None:
-        """One line a commit, about the first: a handler that fails always is seen, not read."""
-        first = dead[0]
-        log.warning(
-            "event.dead",
-            extra={
-                "group": self.group,
-                "place": f"{self.partition}@{first.offset}",
-                "code": first.error.code,
-                "error": first.error.message,
-                "tries": first.attempts,
-                "dead_letters": len(dead),
-                "look": "motet dlq list",
-            },
-        )
 
 
 def _offset(failure: Failure) -> int:

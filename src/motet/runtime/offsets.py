@@ -14,12 +14,12 @@ class Offsets:
     def __init__(self, *, next_offset: int, ahead: Iterable[int]) -> None:
         self._end = next_offset
         self._ahead = set(ahead)
-        self._open: dict[int, None] = {}  # in flight, ascending, as a dict keeps insertion order
+        self._open: set[int] = set()  # in flight: as many as a partition may have, some hundred
 
     def take(self, records: Sequence[Read], end: int) -> Sequence[Read]:
         """Note records as in flight, up to `end`; return those that are not done already."""
         fresh = self.pass_over(records, end)
-        self._open.update((record.offset, None) for record in fresh)
+        self._open.update(record.offset for record in fresh)
         return fresh
 
     def pass_over(self, records: Sequence[Read], end: int) -> Sequence[Read]:
@@ -31,7 +31,7 @@ class Offsets:
 
     def done(self, offset: int) -> None:
         """Mark one offset in flight as handled; it counts from the next commit on."""
-        del self._open[offset]
+        self._open.remove(offset)
         self._ahead.add(offset)
 
     def progress(self, finishing: Collection[int] = ()) -> tuple[int, tuple[int, ...]]:
@@ -40,7 +40,7 @@ class Offsets:
         `finishing` are counted as done, though nothing is noted: their commit may still fail.
         """
         done = self._ahead.union(finishing)
-        next_offset = next((offset for offset in self._open if offset not in done), self._end)
+        next_offset = min(self._open - done, default=self._end)
         return next_offset, tuple(sorted(offset for offset in done if offset >= next_offset))
 
     def forget_below(self, next_offset: int) -> None:

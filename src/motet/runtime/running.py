@@ -19,12 +19,12 @@ _SOON_S = 60.0  # a timer due within this is something left to do
 
 
 class Running:
-    """Workers, relay and schedules at work."""
+    """Workers, relay and schedules at work; without a relay, what the outbox holds stays there."""
 
     def __init__(
         self,
         workers: Sequence[Worker],
-        relay: Relay,
+        relay: Relay | None,
         tickers: Sequence[Ticker],
         *,
         transport: Transport,
@@ -44,7 +44,9 @@ class Running:
         """Why something does not move at present; empty when all is well."""
         found = [problem for worker in self.workers for problem in worker.problems]
         found += [ticker.problem for ticker in self._tickers if ticker.problem]
-        return [*found, self._relay.problem] if self._relay.problem else found
+        if self._relay is not None and self._relay.problem:
+            found.append(self._relay.problem)
+        return found
 
     async def idle(self) -> bool:
         """Whether nothing is left to do: all is read, nothing parked, no timer due in a minute.
@@ -54,7 +56,7 @@ class Running:
         moves from one to the next meanwhile.
         """
         progress = {(each.group, each.partition): each for each in await self._store.groups()}
-        due_us = await self._store.outbox.next_due_us()
+        due_us = None if self._relay is None else await self._store.outbox.next_due_us()
         if due_us is not None and due_us < self._clock.now_us() + _SOON_S * 1e6:
             return False
         ends = {info.name: info.ends for info in await self._transport.topics()}
@@ -83,7 +85,8 @@ class Running:
                 tasks.create_task(worker.run(), name=f"{worker.group}/worker")
                 for worker in self.workers
             ]
-            relay = tasks.create_task(self._relay.run(), name="relay")
+            relays = [] if self._relay is None else [self._relay]
+            relaying = [tasks.create_task(each.run(), name="relay") for each in relays]
             beside = [tasks.create_task(each.run(), name="schedule") for each in self._tickers]
             if self._noting is not None:
                 beside.append(tasks.create_task(self._noting.run(), name="progress"))
@@ -97,8 +100,9 @@ class Running:
                 await _finish(running, drain_s)
                 if self._noting is not None:
                     await self._noting.note()
-                self._relay.stop()  # last: what was just committed may have to go out
-                await _finish([relay], drain_s)
+                for last in relays:  # what was just committed may have to go out
+                    last.stop()
+                await _finish(relaying, drain_s)
 
 
 async def _finish(running: Sequence[asyncio.Task[None]], within_s: float) -> None:

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from motet.core.errors import WrongVersion
-from motet.core.event import Broken, Record
+from motet.core.event import Batch, Record
 from motet.core.outcome import Failure, Outcome, Put
 from motet.resilience.retry import retryable
-from motet.runtime.ledger import Done, Ledger
+from motet.runtime.ledger import Ledger
 from motet.runtime.pending import PendingState
 from motet.runtime.pump import Source
+from motet.runtime.readings import Done, merge
 from motet.runtime.settings import Settings
 
 _RETRY_LOOK_S = 0.1  # between looks for due records while others are being tried again
@@ -59,12 +60,7 @@ class Session:
             if batch is None:
                 break
             if batch.records or batch.broken:
-                fresh = self._join_stale(ledger.offsets.take(batch.records, batch.end))
-                free, behind = ledger.split(fresh)
-                broken = ledger.offsets.take(batch.broken, batch.end)
-                if behind or broken:
-                    self._put_aside(behind, broken)
-                self._enqueue(free)
+                await self._hand_out(batch)
             elif self._busy:
                 continue
             elif batch.end > ledger.progress.next:
@@ -74,6 +70,18 @@ class Session:
                 await self._source.lease.seek(await ledger.resume())
         self._fed = True
         self._news.set()
+
+    async def _hand_out(self, batch: Batch) -> None:
+        offsets = self._ledger.offsets
+        taken = offsets.take(batch.records, batch.end)
+        broken = offsets.take(batch.broken, batch.end)
+        first, repeats = await self._ledger.first_copies(taken)
+        # Only now, and with nothing awaited in between: which keys wait may have changed.
+        free, behind = self._ledger.split(self._join_stale(first))
+        if behind or broken or repeats:
+            records = [each.record for each in behind]
+            self._finish(Done(records, (), behind, broken, repeats=repeats))
+        self._enqueue(free)
 
     async def commit(self) -> None:
         """Commit whatever is done, together; returns once all that was begun is committed."""
@@ -92,7 +100,7 @@ class Session:
             await self._one_by_one(done)
             return
         try:
-            await self._ledger.commit(_merge(done))
+            await self._ledger.commit(merge(done))
         except WrongVersion:
             await self._one_by_one(done)
         else:
@@ -186,9 +194,6 @@ class Session:
             self._finish(Done(list(lane), (), [Failure(record) for record in lane]))
             lane.clear()
 
-    def _put_aside(self, behind: Sequence[Failure], broken: Sequence[Broken]) -> None:
-        self._finish(Done([each.record for each in behind], (), behind, broken))
-
     def _finish(self, done: Done) -> None:
         self._state.add(_puts(done))
         self._done.append(done)
@@ -258,13 +263,3 @@ def _holds(failure: Failure) -> bool:
 
 def _waiting(done: Done) -> list[Failure]:
     return [Failure(record) for record in done.records]
-
-
-def _merge(done: Sequence[Done]) -> Done:
-    return Done(
-        records=[record for each in done for record in each.records],
-        outcomes=[outcome for each in done for outcome in each.outcomes],
-        behind=[failure for each in done for failure in each.behind],
-        broken=[broken for each in done for broken in each.broken],
-        seconds=sum(each.seconds for each in done),
-    )

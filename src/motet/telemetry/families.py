@@ -33,7 +33,7 @@ PROCESSED = Family(
     "agent_events_processed",
     Kind.COUNTER,
     ("topic", "event_type", "status"),
-    "Events handled by a consumer group, by what became of them: ok, retry or dead.",
+    "Events handled by a consumer group, by what became of them: ok, retry, dead or repeat.",
 )
 DURATION = Family(
     "agent_event_processing_duration_seconds",

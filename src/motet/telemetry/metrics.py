@@ -65,6 +65,10 @@ class Metrics:
         self.add(PROCESSED, (topic, event_type, status), count)
         self.observe(DURATION, (event_type,), seconds, count)
 
+    def repeated(self, topic: str, event_type: str, count: int) -> None:
+        """Repeats of events a group has taken charge of were passed over; they take no time."""
+        self.add(PROCESSED, (topic, event_type, "repeat"), count)
+
     def failed(self, code: str, event_type: str, *, group: str, count: int = 1) -> None:
         """Handling events of one type failed, whatever is to become of them."""
         self.add(ERRORS, (code, event_type, group), count)

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 
-from motet.core.event import Batch, Event, Partition, Record
+from motet.core.errors import ConfigError
+from motet.core.event import Batch, Event, Message, Partition, Record
 from motet.core.outcome import Commit, DeadLetter
 from motet.core.ports import (
+    Advance,
     DeadLetters,
     EventStore,
     GroupProgress,
@@ -13,6 +15,7 @@ from motet.core.ports import (
     Lease,
     Outbox,
     Progress,
+    ProgressKeeper,
     Queued,
     Recorded,
     StateReader,
@@ -50,8 +53,8 @@ class FaultyTransport:
     async def subscribe(
         self, topics: Collection[str], *, group: str
     ) -> AsyncIterator[Subscription]:
-        """Join `group`; a dead process does not leave it until it is buried."""
-        self._faults.check()
+        """Join `group`, or not; a dead process does not leave it until it is buried."""
+        await self._faults.before("subscribe")
         context = self._inner.subscribe(topics, group=group)
         leases = await context.__aenter__()
         try:
@@ -85,9 +88,29 @@ class FaultyTransport:
         """Return when something may have been published."""
         await self._faults.call("changed", lambda: self._inner.changed(max_wait_s))
 
+    async def advanced(self, group: str, partition: Partition) -> Progress:
+        """Where the broker has the group."""
+        keeper = self._keeper()
+        return await self._faults.call("advanced", lambda: keeper.advanced(group, partition))
+
+    async def advance(self, step: Advance) -> None:
+        """Publish and note progress; perhaps without the caller hearing of it."""
+        keeper = self._keeper()
+        await self._faults.call("advance", lambda: keeper.advance(step))
+
+    async def send(self, topic: str, messages: Sequence[Message]) -> None:
+        """Append messages; perhaps without the caller hearing of it."""
+        keeper = self._keeper()
+        await self._faults.call("send", lambda: keeper.send(topic, messages))
+
+    def _keeper(self) -> ProgressKeeper:
+        if not isinstance(self._inner, ProgressKeeper):
+            raise ConfigError(f"{type(self._inner).__name__} keeps no progress")
+        return self._inner
+
     async def _wrap(self, leases: Subscription, group: str) -> AsyncIterator[Lease]:
         async for lease in leases:
-            self._faults.check()
+            await self._faults.before("leases")
             yield FaultyLease(lease, group, self._faults)
 
 

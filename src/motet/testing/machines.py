@@ -32,6 +32,7 @@ GROUPS = ("g", "h")
 PARTITIONS = (Partition("t", 0), Partition("t", 1), Partition("u", 0))
 KEYS = ("a", "b", "c")
 STREAMS = ("s1", "s2")
+IDS = ("i1", "i2", "i3", "i4")
 FAR_US = 2**53
 
 groups = st.sampled_from(GROUPS)
@@ -52,6 +53,7 @@ class Step(msgspec.Struct, frozen=True):
     settle: frozenset[int]  # which of the parked rows, by rank
     retry: tuple[tuple[int, int], ...]  # rank of a parked row, due
     dead: tuple[str, ...]  # keys
+    handled: tuple[str, ...]  # ids
 
 
 steps = st.builds(
@@ -73,6 +75,7 @@ steps = st.builds(
     settle=st.frozensets(st.integers(0, 5), max_size=3),
     retry=st.lists(st.tuples(st.integers(0, 5), instants), max_size=2).map(tuple),
     dead=st.lists(keys, max_size=2).map(tuple),
+    handled=st.lists(st.sampled_from(IDS), max_size=3).map(tuple),
 )
 
 
@@ -207,6 +210,7 @@ async def _commit(store: Store, group: str, partition: Partition, step: Step, fi
             dead=tuple(
                 _letter(group, partition, first + 40 + n, key) for n, key in enumerate(step.dead)
             ),
+            handled=step.handled,
         )
     )
 
@@ -275,6 +279,7 @@ async def _everything(store: Store) -> object:
     return {
         "progress": [await store.progress(*place) for place in places],
         "parked": [_by_key(await _all_parked(store, *place)) for place in places],
+        "inbox": [set(await store.handled(g, t, IDS)) for g in GROUPS for t in ("t", "u")],
         "groups": list(await store.groups()),
         "state": [dict(await store.state(group).get_many(KEYS)) for group in GROUPS],
         "outbox": [row.emit for row in await store.outbox.due(now_us=FAR_US, limit=10_000)],

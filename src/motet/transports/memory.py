@@ -10,6 +10,9 @@ from motet.core.ports import Advance, Guarantee, Progress, Subscription, TopicIn
 from motet.core.refusals import check
 from motet.drivers.memory import Bell, MemoryLog
 
+BROKER = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
+"""What remains over a log that keeps repeats: as a broker that is another system."""
+
 
 class MemoryLease:
     """One partition for one subscriber; conforms to `ports.Lease`."""
@@ -92,6 +95,9 @@ class Group:
     def leave(self, member: Member) -> None:
         """Remove a subscriber and give its partitions to the others."""
         self._members.remove(member)
+        for partition, lease in list(self._leases.items()):
+            if lease.owner is member:
+                self._leases.pop(partition).lose()
         self.balance()
 
     def balance(self) -> None:
@@ -103,6 +109,10 @@ class Group:
         for rank, partition in enumerate(partitions):
             readers = [m for m in self._members if partition.topic in m.topics]
             self._give(partition, readers[rank % len(readers)])
+
+    def held(self, partition: Partition) -> bool:
+        """Whether somebody has a partition."""
+        return partition in self._leases
 
     def expire(self, partition: Partition) -> None:
         """Take a partition from its holder, as if its heartbeats had stopped, for the next one."""
@@ -128,18 +138,15 @@ class MemoryTransport:
     """Topics in a `MemoryLog`; conforms to `ports.Transport`.
 
     Handing over is immediate: the one who loses a partition may still be working on a
-    batch when the next one starts, which is what a store's fencing has to stand.
+    batch when the next one starts, which is what a store's fencing has to stand. Over a log
+    that keeps repeats it promises what a broker does, and wants a store that is not shared.
     """
 
-    guarantees = (
-        Guarantee.ORDERED
-        | Guarantee.STABLE_OFFSETS
-        | Guarantee.REPLAYABLE
-        | Guarantee.DEDUPLICATED
-        | Guarantee.SHARED_TX
-    )
+    guarantees = BROKER | Guarantee.DEDUPLICATED | Guarantee.SHARED_TX
 
     def __init__(self, log: MemoryLog) -> None:
+        if log.repeats:
+            self.guarantees = BROKER
         self._log = log
         self._groups: dict[str, Group] = {}
         self._advanced: dict[tuple[str, Partition], tuple[int, tuple[int, ...]]] = {}
@@ -193,6 +200,9 @@ class MemoryTransport:
         check([emit.event for emit in step.emits])
         await self._log.clock.sleep(0)
         place = (step.group, step.partition)
+        group = self._groups.get(step.group)
+        if group is not None and not group.held(step.partition):
+            raise Fenced(f"nobody of {step.group!r} has {step.partition}")
         if step.next < self._advanced.get(place, (0, ()))[0]:
             raise Fenced(f"{step.group!r} is past {step.next} in {step.partition}")
         for emit in step.emits:
@@ -215,4 +225,4 @@ class MemoryTransport:
             group.balance()
 
 
-__all__ = ["MemoryLease", "MemoryLog", "MemoryTransport"]
+__all__ = ["BROKER", "MemoryLease", "MemoryLog", "MemoryTransport"]

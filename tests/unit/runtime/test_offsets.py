@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.core.event import Record
+from motet.core.event import Broken, Record
 from motet.runtime.offsets import Offsets
 from motet.testing.events import make_event
 
@@ -56,3 +56,11 @@ def test_passing_over_a_batch_counts_it_as_done_at_once() -> None:
     offsets = Offsets(next_offset=0, ahead=(1,))
     assert [r.offset for r in offsets.pass_over(_records(0, 3), 3)] == [0, 2]
     assert offsets.progress() == (3, ())
+
+
+def test_what_is_taken_later_may_lie_before_what_was_taken() -> None:
+    offsets = Offsets(next_offset=0, ahead=())
+    offsets.take([*_records(0, 1), *_records(2, 1)], 3)
+    offsets.take([Broken(1, b"", "no event")], 3)
+    offsets.done(0)
+    assert offsets.progress() == (1, ())

@@ -50,9 +50,11 @@ def test_a_dead_process_does_nothing_more_and_keeps_its_leases_until_it_is_burie
 
         async def life() -> None:
             faulty = FaultyTransport(inner, faults)
+            faults.calm = True
             try:
                 async with faulty.subscribe(["t"], group="g") as leases:
                     await anext(leases)
+                    faults.calm = False
                     await faulty.publish("t", make_events(1))
             finally:
                 with pytest.raises(asyncio.CancelledError):
@@ -71,6 +73,22 @@ def test_a_dead_process_does_nothing_more_and_keeps_its_leases_until_it_is_burie
             assert not waiting.done()
             await faults.bury()
             assert (await waiting).partition == PLACE
+
+    simulate(program, seed=1)
+
+
+def test_joining_a_group_fails_and_so_does_waiting_for_a_lease() -> None:
+    async def program(clock: SimClock) -> None:
+        faults, transport, _, _ = _world(clock, FaultPlan(unavailable=1.0))
+        with pytest.raises(Unavailable, match="subscribe"):
+            async with transport.subscribe(["t"], group="g"):
+                raise AssertionError("it joined")
+        faults.calm = True
+        await transport.create_topic("t", partitions=1)
+        async with transport.subscribe(["t"], group="g") as leases:
+            faults.calm = False
+            with pytest.raises(Unavailable, match="leases"):
+                await anext(leases)
 
     simulate(program, seed=1)
 

@@ -21,6 +21,8 @@ pytest.register_assert_rewrite(
     "motet.testing.contracts.consuming",
     "motet.testing.contracts.dead_letters",
     "motet.testing.contracts.delivery",
+    "motet.testing.contracts.inbox",
+    "motet.testing.contracts.keeping",
     "motet.testing.contracts.parking",
     "motet.testing.contracts.shared",
     "motet.testing.contracts.store",
@@ -28,6 +30,10 @@ pytest.register_assert_rewrite(
     "motet.testing.contracts.transport",
 )
 
+from motet.testing.contracts.keeping import (  # noqa: E402
+    KeepingTransport,
+    ProgressKeeperContract,
+)
 from motet.testing.contracts.shared import SharedTransactionContract  # noqa: E402
 from motet.testing.contracts.store import StoreContract  # noqa: E402
 from motet.testing.contracts.streams import EventStoreContract  # noqa: E402
@@ -35,6 +41,8 @@ from motet.testing.contracts.transport import TransportContract  # noqa: E402
 
 __all__ = [
     "EventStoreContract",
+    "KeepingTransport",
+    "ProgressKeeperContract",
     "SharedTransactionContract",
     "StoreContract",
     "TransportContract",

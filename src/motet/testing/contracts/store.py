@@ -13,6 +13,7 @@ from motet.core.outcome import Append, Outcome, Put
 from motet.core.ports import GroupProgress, Progress
 from motet.testing.contracts.consuming import CLOCK, background
 from motet.testing.contracts.dead_letters import DeadLettersContract
+from motet.testing.contracts.inbox import InboxContract
 from motet.testing.contracts.outbox import OutboxContract
 from motet.testing.contracts.parking import ParkingContract
 from motet.testing.contracts.steps import (
@@ -266,7 +267,12 @@ class StateContract(StoreSuite):
 
 
 class StoreContract(
-    CommitContract, StateContract, ParkingContract, OutboxContract, DeadLettersContract
+    CommitContract,
+    StateContract,
+    InboxContract,
+    ParkingContract,
+    OutboxContract,
+    DeadLettersContract,
 ):
     """Everything a store owes. `make` gives one whose emits all go to the outbox."""
 

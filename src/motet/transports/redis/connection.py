@@ -67,7 +67,7 @@ class Connection:
             Unavailable: there was no reply in time, or the server cannot serve for now.
             ConfigError: the server will never do this.
         """
-        wire = await self._ready()
+        wire = await self.ready()
         future = await wire.send(packed)
         reply = await self._reply(wire, future, len(packed), timeout_s)
         if isinstance(reply, hiredis.ReplyError):
@@ -82,10 +82,21 @@ class Connection:
         """
         if not packed:
             return []
-        wire = await self._ready()
+        wire = await self.ready()
         joined = b"".join(packed)
         future = await wire.send_many(joined, len(packed))
         return self._checked(await self._reply(wire, future, len(joined), 0.0), list)
+
+    async def call_all(self, packed: list[bytes]) -> None:
+        """Send requests in one piece; the first that is refused is raised.
+
+        Raises:
+            Unavailable: there was no reply in time, or the server cannot serve for now.
+            ConfigError: the server will never do this.
+        """
+        for reply in await self.call_many(packed):
+            if isinstance(reply, hiredis.ReplyError):
+                self._refused(reply)
 
     async def run(self, script: Script, keys: list[bytes], args: list[bytes], kind: type[T]) -> T:
         """Run a script, which the server has from when the connection was made.
@@ -95,7 +106,7 @@ class Connection:
             ConfigError: the server will never do this.
         """
         packed = pack((b"EVALSHA", script.sha, len(keys), *keys, *args))
-        wire = await self._ready()
+        wire = await self.ready()
         reply = await self._reply(wire, await wire.send(packed), len(packed), 0.0)
         if isinstance(reply, hiredis.ReplyError) and _no_script(reply):
             # SCRIPT FLUSH, or another server took over: nothing ran yet.
@@ -174,7 +185,13 @@ class Connection:
     def _where(self) -> str:
         return f"redis at {self._options.address}"
 
-    async def _ready(self) -> Wire:
+    async def ready(self) -> Wire:
+        """Return the socket, opened if there is none.
+
+        Raises:
+            Unavailable: there is no connection to be had.
+            ConfigError: the server is of no use, or does not let us in.
+        """
         if self._wire is not None and self._wire.open:
             return self._wire
         async with self._opening:

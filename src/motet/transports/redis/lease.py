@@ -55,6 +55,7 @@ class RedisLease:
         self.sought = False  # somebody said where to read on from
         self.placed = False  # since then, it was looked at what the partition holds
         self.warned = False  # that the partition ends before what the group has done
+        self.progress: bytes | None = None  # as the server has noted it; None: not known
         self.claimed: list[int] = []  # pending entries of another program's consumers
         self._feeder = feeder
         self._clock = clock

@@ -12,6 +12,7 @@ from motet.core.event import Partition
 from motet.core.ports import Clock
 from motet.telemetry import bind
 from motet.transports.redis.catalogue import settings
+from motet.transports.redis.claims import claim, settle
 from motet.transports.redis.connection import Connection, pack
 from motet.transports.redis.keys import Keys, before
 from motet.transports.redis.lease import RedisLease
@@ -180,6 +181,7 @@ class Membership:
                 clock=self._clock,
                 drained=self._news.set,
             )
+            await claim(self._connection, lease)
             self._held[partition] = lease
             self._reader.add(lease)
             self._tell(lease)
@@ -187,6 +189,7 @@ class Membership:
 
     async def _note(self, leases: Collection[RedisLease]) -> None:
         """Tell the server how far we are: what its own view of the group shows."""
+        await settle(self._connection, [lease for lease in leases if lease.claimed])
         moved = [lease for lease in leases if lease.acked != lease.noted and lease.sought]
         if not moved:
             return

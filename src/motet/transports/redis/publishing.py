@@ -69,14 +69,19 @@ class Publishing:
                 return
         raise self._forgetful(topic)
 
-    async def advance(self, step: Advance, *, member: bytes) -> None:
-        """Publish what a step emits and note progress, all or nothing.
+    async def advance(self, step: Advance, *, member: bytes, was: bytes) -> bytes:
+        """Publish what a step emits and note progress, all or nothing; return it as it is noted.
+
+        `was` is how it was noted before. A step whose reply was lost, and that is only now run by
+        the server, can so not be repeated by who did not wait for it.
 
         Raises:
-            Fenced: the member does not hold the partition.
+            Fenced: the member does not hold the partition, or progress is not where it was.
             CodecError: an emit could not be read back.
             Unavailable: there was no reply.
         """
+        noted = _encode(Noted(step.next, step.ahead))
+        args = [*_step_args(step, member, noted), was]
         by_topic: dict[str, list[Event]] = {}
         for emit in step.emits:
             by_topic.setdefault(emit.topic, []).append(emit.event)
@@ -90,43 +95,37 @@ class Publishing:
                 )
                 for topic, events in by_topic.items()
             ]
-            if await self._append(loads, step=step, member=member):
-                return
+            if await self._append(loads, step, args):
+                return noted
         raise self._forgetful(", ".join(by_topic))
 
-    async def advanced(self, group: str, partition: Partition) -> Progress:
-        """Where the server has a group in a partition.
+    async def noted(self, group: str, partition: Partition) -> bytes:
+        """Return progress as it is noted; empty: it is not.
 
         Raises:
             Unavailable: the server does not answer.
         """
         key = self._keys.progress(partition.topic, group)
         value = await self._connection.call(pack((b"HGET", key, partition.index)), object)
-        if not isinstance(value, bytes):
-            return Progress()
-        try:
-            noted = _noted(value)
-        except (msgspec.MsgspecError, UnicodeError) as err:
-            raise Unavailable(f"{key.decode()!r} holds {value[:80]!r}: {err}") from err
-        return Progress(next=noted.next, ahead=noted.ahead)
+        return value if isinstance(value, bytes) else b""
 
     async def _append(
-        self, loads: list[Load], *, step: Advance | None = None, member: bytes = b""
+        self, loads: list[Load], step: Advance | None = None, step_args: Sequence[bytes] = ()
     ) -> bool:
         """Whether it is done; False: the server has forgotten a topic, and nothing was done."""
         partitions, arguments = joined(loads)
         keys = [self._keys.topics, self._keys.news]
-        args: list[bytes] = []
+        args = list(step_args)
         script: Script = PUBLISH
         if step is not None:
             script = ADVANCE
             keys += self._step_keys(step)
-            args += _step_args(step, member)
         keys += [self._keys.stream(partition) for partition in partitions]
         args += (b"%d" % len(loads), *(each.topic.encode() for each in loads), *arguments)
         reply = await self._connection.run(script, keys, args, object)
-        if reply == 0 and step is not None:
-            raise Fenced(f"{step.group!r} has lost {step.partition} to another member")
+        if step is not None and reply in (0, 1):
+            why = "was taken by another member" if reply == 0 else "has moved on meanwhile"
+            raise Fenced(f"{step.partition} of {step.group!r} {why}")
         if isinstance(reply, bytes):
             self._catalogue.forget(reply.decode())
             return False
@@ -166,13 +165,26 @@ class Publishing:
         )
 
 
-def _step_args(step: Advance, member: bytes) -> list[bytes]:
+def progress(value: bytes) -> Progress:
+    """Return progress from how it is noted.
+
+    Raises:
+        Unavailable: something else was written there.
+    """
+    try:
+        noted = _noted(value)
+    except (msgspec.MsgspecError, UnicodeError) as err:
+        raise Unavailable(f"a hash of progress has {value[:80]!r}: {err}") from err
+    return Progress(next=noted.next, ahead=noted.ahead)
+
+
+def _step_args(step: Advance, member: bytes, noted: bytes) -> list[bytes]:
     return [
         member,
         str(step.partition).encode(),
         step.group.encode(),
         b"%d" % step.partition.index,
-        _encode(Noted(step.next, step.ahead)),
+        noted,
         before(step.next),
         b"%d" % step.next,
     ]

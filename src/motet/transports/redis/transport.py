@@ -9,13 +9,14 @@ from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, 
 from motet.drivers.beside import beside
 from motet.telemetry import bind
 from motet.transports.redis.catalogue import Catalogue
+from motet.transports.redis.claims import adopted
 from motet.transports.redis.connection import Connection, pack
 from motet.transports.redis.entries import read
 from motet.transports.redis.keys import Keys
 from motet.transports.redis.lease import RedisLease
 from motet.transports.redis.membership import Membership
 from motet.transports.redis.options import Options, parse
-from motet.transports.redis.publishing import Publishing
+from motet.transports.redis.publishing import Publishing, progress
 from motet.transports.redis.reader import Reader
 
 _UPKEEP_S = 5.0
@@ -56,15 +57,28 @@ class RedisTransport:
         await self._publishing.send(topic, messages)
 
     async def advanced(self, group: str, partition: Partition) -> Progress:
-        """Where the server has the group."""
-        return await self._publishing.advanced(group, partition)
+        """Where the server has the group.
+
+        Where Motet noted nothing, its consumer group there says it: another program's consumers
+        may have come so far.
+        """
+        value = await self._publishing.noted(group, partition)
+        lease = self._held.get((group, partition))
+        if lease is not None:
+            lease.progress = value
+        if value:
+            return progress(value)
+        return Progress(next=await adopted(self._control, self._keys.stream(partition), group))
 
     async def advance(self, step: Advance) -> None:
         """Publish what the step emits and note progress: both, or neither."""
         lease = self._held.get((step.group, step.partition))
         if lease is None or lease.lost:
             raise Fenced(f"{step.group!r} does not hold {step.partition} here")
-        await self._publishing.advance(step, member=lease.member)
+        if lease.progress is None:
+            await self.advanced(step.group, step.partition)
+        was, lease.progress = lease.progress or b"", None  # unknown until there is a reply
+        lease.progress = await self._publishing.advance(step, member=lease.member, was=was)
 
     @asynccontextmanager
     async def subscribe(

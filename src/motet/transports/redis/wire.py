@@ -34,6 +34,7 @@ class Wire(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._lost: Exception | None = None
+        self.closed = asyncio.Event()
         self.on_push: Callable[[object], None] | None = None  # what comes without a request
 
     @property
@@ -51,6 +52,11 @@ class Wire(asyncio.Protocol):
     async def send_many(self, packed: bytes, count: int) -> asyncio.Future[object]:
         """Send `count` requests in one piece; the future is the list of their replies."""
         return await self._send(packed, count)
+
+    def push(self, packed: bytes) -> None:
+        """Send a request that is answered through `on_push`; nothing where the socket is gone."""
+        if self._lost is None and self._transport is not None:
+            self._transport.write(packed)
 
     async def _send(self, packed: bytes, count: int | None) -> asyncio.Future[object]:
         await self._writable.wait()
@@ -114,6 +120,7 @@ class Wire(asyncio.Protocol):
     def _fail(self, why: Exception) -> None:
         if self._lost is None:
             self._lost = why
+        self.closed.set()
         self._writable.set()
         while self._expected:
             future = self._expected.popleft().future

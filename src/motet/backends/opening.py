@@ -1,25 +1,21 @@
-"""URLs become transports and stores here, and nowhere else."""
+"""URLs become transports and stores."""
 
-import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from types import ModuleType
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
 
-from motet.core.checks import Check, Diagnosis, fail
+from motet.backends.schemes import BROKERS, DEFAULT_URL, STORE, known_scheme, module
+from motet.core.checks import Diagnosis, fail
 from motet.core.clock import SystemClock
 from motet.core.errors import ConfigError
 from motet.core.ports import Clock, Store, Transport
 from motet.telemetry import masked
 
-DEFAULT_URL = "sqlite:///.motet/motet.db"
-"""One file in the current folder: log, progress, state, streams, outbox and dead letters."""
-
 TransportOpener = Callable[[str, Clock], AbstractAsyncContextManager[Transport]]
+Opener = Callable[[str, Clock], AbstractAsyncContextManager[tuple[Transport, Store]]]
 
 
 class Backends(msgspec.Struct, frozen=True):
@@ -29,34 +25,6 @@ class Backends(msgspec.Struct, frozen=True):
     transport: Transport
     store: Store
     store_url: str = ""  # the same as `url` where one file is both
-
-
-class Broker(msgspec.Struct, frozen=True):
-    """Where the code of another system is, and the extra that it needs."""
-
-    module: str  # a transport's has `open_transport(url, clock)`
-    extra: str
-    form: str
-
-
-BROKERS = {
-    "kafka": Broker("motet.transports.kafka", "kafka", "kafka://HOST:PORT"),
-    "rabbitmq": Broker("motet.transports.rabbitmq", "rabbitmq", "rabbitmq://USER:PASSWORD@HOST"),
-    "redis": Broker("motet.transports.redis", "redis", "redis://HOST:PORT/DB"),
-}
-"""Transports that are another system; the store is a file or a database beside them."""
-
-STORE = Broker("motet.stores.postgres", "postgres", "postgres://USER:PASSWORD@HOST/DB")
-"""A store that workers on several machines share; the log is a broker beside it."""
-
-_SAME = {
-    "amqp": "rabbitmq",
-    "amqps": "rabbitmq",
-    "kafkas": "kafka",
-    "postgresql": "postgres",
-    "rabbitmqs": "rabbitmq",
-    "rediss": "redis",
-}
 
 
 @asynccontextmanager
@@ -75,14 +43,14 @@ async def connect(
         ConfigError: a scheme is unknown, its extra is not installed, or the place cannot be used.
     """
     clock = clock or SystemClock()
-    scheme = _known_scheme(url)
+    scheme = known_scheme(url)
     if scheme == "postgres":
         raise ConfigError(
             f"{STORE.form} is a store, and no log: name it with --store, and a broker or a file "
             "with --url"
         )
     store_url = store or (DEFAULT_URL if scheme in BROKERS else url)
-    if _known_scheme(store_url) in BROKERS:
+    if known_scheme(store_url) in BROKERS:
         raise ConfigError(
             f"{masked(store_url)!r} is no store, for a broker keeps no state: name a file or a "
             "database, with --store sqlite:///FILE or postgres://USER:PASSWORD@HOST/DB"
@@ -104,15 +72,14 @@ async def diagnose(url: str, *, now_us: int) -> Diagnosis:
     Raises:
         ConfigError: the scheme is unknown.
     """
-    scheme = _known_scheme(url)
+    scheme = known_scheme(url)
     if scheme == "memory":
         nobody = fail("store", "memory:// lives inside one process", "give --url sqlite:///FILE")
         return Diagnosis((nobody,), usable=False)
     if scheme in BROKERS:
-        nothing: tuple[Check, ...] = ()  # it says itself what is wrong when it is opened
-        return Diagnosis(nothing, usable=True)
+        return Diagnosis((), usable=True)  # it says itself what is wrong when it is opened
     if scheme == "postgres":
-        found: Diagnosis = await _postgres().diagnose(url)
+        found: Diagnosis = await module("postgres", STORE).diagnose(url)
         return found
     from motet.stores.sqlite import diagnose as diagnose_file
 
@@ -138,49 +105,41 @@ def broker(url: str) -> bool:
     Raises:
         ConfigError: the scheme is unknown.
     """
-    return _known_scheme(url) in BROKERS
+    return known_scheme(url) in BROKERS
 
 
-def _known_scheme(url: str) -> str:
-    given = urlsplit(url).scheme
-    scheme = _SAME.get(given, given)
-    if scheme not in _BOTH and scheme not in BROKERS and scheme != "postgres":
-        forms = ", ".join(each.form for each in BROKERS.values())
-        raise ConfigError(
-            f"{masked(url)!r}: unknown scheme {given!r}; use sqlite:///FILE (the default is "
-            f"{DEFAULT_URL}), {forms} or memory://"
-        )
-    return scheme
+@asynccontextmanager
+async def open_transport(url: str, *, clock: Clock) -> AsyncIterator[Transport]:
+    """Open the transport that `url` names, and no store; leaving the block closes it.
+
+    Raises:
+        ConfigError: the scheme is unknown, its extra is not installed, or the URL is of no use.
+    """
+    async with _transport(known_scheme(url))(url, clock) as transport:
+        yield transport
 
 
-def _postgres() -> ModuleType:
-    try:
-        return importlib.import_module(STORE.module)
-    except ModuleNotFoundError as err:
-        _not_installed("postgres", STORE, err)
+@asynccontextmanager
+async def open_store(url: str, *, clock: Clock) -> AsyncIterator[Store]:
+    """Open the store that `url` names, of things whose log is elsewhere.
+
+    Raises:
+        ConfigError: it names none, or the place cannot be used.
+    """
+    if known_scheme(url) in BROKERS:
+        raise ConfigError(f"{url!r} is no store: name a file, sqlite:///FILE")
+    async with _store(url, clock) as store:
+        yield store
 
 
 def _transport(scheme: str) -> TransportOpener:
     if scheme not in BROKERS:
         return _alone(_BOTH[scheme])
-    broker = BROKERS[scheme]
-    try:
-        opener: TransportOpener = importlib.import_module(broker.module).open_transport
-    except ModuleNotFoundError as err:
-        _not_installed(scheme, broker, err)
+    opener: TransportOpener = module(scheme, BROKERS[scheme]).open_transport
     return opener
 
 
-def _not_installed(scheme: str, broker: Broker, err: ModuleNotFoundError) -> NoReturn:
-    if err.name is None or err.name.startswith("motet"):
-        raise err
-    raise ConfigError(
-        f"{scheme}:// needs {err.name!r}, which is not installed: pip install "
-        f"'motet[{broker.extra}]'"
-    ) from err
-
-
-def _alone(opener: "Opener") -> TransportOpener:
+def _alone(opener: Opener) -> TransportOpener:
     @asynccontextmanager
     async def open_one(url: str, clock: Clock) -> AsyncIterator[Transport]:
         async with opener(url, clock) as (transport, _):
@@ -192,14 +151,14 @@ def _alone(opener: "Opener") -> TransportOpener:
 @asynccontextmanager
 async def _store(url: str, clock: Clock) -> AsyncIterator[Store]:
     """Open a store whose log is elsewhere: what it emits waits in its outbox."""
-    scheme = _known_scheme(url)
+    scheme = known_scheme(url)
     if scheme == "memory":
         from motet.stores.memory import MemoryLog, MemoryStore
 
         yield MemoryStore(MemoryLog(clock), shared=False)
         return
     if scheme == "postgres":
-        postgres = _postgres()
+        postgres = module("postgres", STORE)
         async with postgres.open_database(url, clock=clock) as shared:
             yield postgres.PostgresStore(shared)
         return
@@ -235,9 +194,6 @@ def _make_folder(url: str) -> None:
     folder = Path(parse_url(url).path).parent
     with suppress(OSError):  # what is wrong with the place is said by those who open it
         folder.mkdir(exist_ok=True)
-
-
-Opener = Callable[[str, Clock], AbstractAsyncContextManager[tuple[Transport, Store]]]
 
 
 _BOTH: dict[str, Opener] = {"memory": _memory, "sqlite": _sqlite}
