@@ -239,7 +239,7 @@ async def test_connections_that_the_server_ends_are_replaced() -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 f" WHERE pid <> pg_backend_pid() AND query LIKE '%progress%' AND pid IN ({_OURS})",
             )
-        assert (await store.progress(GROUP, PARTITION)).version == 3
+        assert await _version(store) == 3
 
 
 _OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'motet' AND state = 'idle'"

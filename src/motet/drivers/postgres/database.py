@@ -1,7 +1,7 @@
 """One PostgreSQL schema, opened: a pool, writers, news of commits, upkeep."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar, cast
 
@@ -13,7 +13,7 @@ from motet.core.ports import Clock
 from motet.drivers.beside import beside
 from motet.drivers.postgres import upkeep
 from motet.drivers.postgres.connection import dial, make_pool
-from motet.drivers.postgres.errors import translated
+from motet.drivers.postgres.errors import DRIVER, lost, translated
 from motet.drivers.postgres.news import News
 from motet.drivers.postgres.options import Options, parse
 from motet.drivers.postgres.schema import migrate
@@ -66,11 +66,27 @@ class Database:
     async def rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
         """Run a query and return every row.
 
+        A connection that the server has ended, as when it was restarted, costs a second try.
+
         Raises:
             Unavailable: the database cannot be read.
         """
         with translated(self.where):
-            return await self._pool.fetch(sql, *values)
+            try:
+                return await self._fetch(sql, values)
+            except DRIVER as err:
+                if isinstance(err, TimeoutError) or not lost(err):
+                    raise
+            return await self._fetch(sql, values)
+
+    async def _fetch(self, sql: str, values: Sequence[object]) -> list[asyncpg.Record]:
+        async with self._pool.acquire() as conn:
+            try:
+                return await conn.fetch(sql, *values)
+            except DRIVER as err:
+                if lost(err):
+                    conn.terminate()
+                raise
 
     async def tend(self) -> None:
         """Forget what nobody needs again, now and then, until cancelled."""

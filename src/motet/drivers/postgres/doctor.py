@@ -3,7 +3,7 @@
 import asyncpg
 
 from motet.core.checks import Check, Diagnosis, fail, ok, warn
-from motet.core.errors import MotetError
+from motet.core.errors import MotetError, Unavailable
 from motet.drivers.postgres import schema
 from motet.drivers.postgres.connection import dial
 from motet.drivers.postgres.errors import translated
@@ -17,6 +17,9 @@ async def diagnose(url: str) -> Diagnosis:
         with translated(options.where):
             async with dial(options) as conn:
                 return await _look(conn, options)
+    except Unavailable as err:
+        advice = "start it, or correct host and port of the URL"
+        return Diagnosis((fail("postgres", str(err), advice),), usable=False)
     except MotetError as err:
         found, _, advice = str(err).rpartition(": ")
         return Diagnosis((fail("postgres", found or advice, advice),), usable=False)
