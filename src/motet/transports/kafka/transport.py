@@ -17,6 +17,7 @@ from motet.transports.kafka.messages import Outgoing, copies, writer
 from motet.transports.kafka.options import Address, parse_url
 from motet.transports.kafka.producing import Failed, Publisher
 from motet.transports.kafka.reading import Reader
+from motet.transports.kafka.standing import Standing
 
 _LOOK_S = 0.25  # between two looks of `changed` at what others published
 
@@ -27,12 +28,20 @@ class KafkaTransport:
     guarantees = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
 
     def __init__(
-        self, address: Address, *, admin: Admin, publisher: Publisher, reader: Reader, clock: Clock
+        self,
+        address: Address,
+        *,
+        admin: Admin,
+        publisher: Publisher,
+        reader: Reader,
+        standing: Standing,
+        clock: Clock,
     ) -> None:
         self._address = address
         self._admin = admin
         self._publisher = publisher
         self._reader = reader
+        self._standing = standing
         self._clock = clock
         self._prefix = address.options.prefix
         self._write = writer(address.options.cloudevents)
@@ -108,7 +117,7 @@ class KafkaTransport:
         for member in self._members.get(group, ()):
             if partition in member.held:
                 member.held[partition].keeps_progress = True
-        found = await self._admin.committed(group, partition.topic, partition.index)
+        found = await self._standing.committed(group, partition)
         if found is None:
             return Progress()
         return Progress(next=found.offset, ahead=from_metadata(found.offset, found.metadata))
@@ -179,4 +188,12 @@ async def open_transport(url: str, clock: Clock) -> AsyncIterator[KafkaTransport
         await admin.check()
         publisher = await stack.enter_async_context(Publisher(address).at_work())
         reader = await stack.enter_async_context(Reader(address, clock).at_work())
-        yield KafkaTransport(address, admin=admin, publisher=publisher, reader=reader, clock=clock)
+        standing = await stack.enter_async_context(Standing(address).at_work())
+        yield KafkaTransport(
+            address,
+            admin=admin,
+            publisher=publisher,
+            reader=reader,
+            standing=standing,
+            clock=clock,
+        )
