@@ -99,7 +99,7 @@ class Worker:
                 await self._take_part()
             except TransientError as err:
                 self._failures += 1
-                delay_s = self._retry.delay_s(self._failures, random=self._clock.random())
+                delay_s = self._retry.outage_s(self._failures, random=self._clock.random())
                 self._problem = f"{self.group}: not in its group: {err}"
                 self._log.warning("group.lost", extra={"error": str(err), "retry_in_s": delay_s})
                 if not self._stopping.is_set():
