@@ -1,11 +1,11 @@
 """What the Redis transport costs beside the same work with no framework, on one server.
 
 Measured is a loop: read up to 1,000 entries, append one entry of the same bytes for each to another
-stream, note what was done; 400-byte events, one partition. `raw` is a blocking socket, frames
-packed by hand, hiredis for the replies, XREADGROUP, XADD and XACK in one pipeline. `motet` is
+stream, note what was done; 400-byte events. `raw` is a blocking socket, frames packed by hand,
+hiredis for the replies, one stream: XREADGROUP, then XADD and XACK in one pipeline. `motet` is
 `lease.fetch` and `transport.advance`: decoding, encoding and checking each event, membership,
-fencing, progress, one script a step. Filling the stream is not in it. Runs alternate; the median of
-the ratios is the figure.
+fencing, progress, one script a step. Filling the streams is not in it. Raw and motet alternate; the
+median of the ratios is the figure.
 
     python benchmarks/raw_redis.py redis://127.0.0.1:6379 --events 100000 --runs 5
 """
@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 import hiredis
 
 from motet.core.clock import SystemClock
-from motet.core.event import Partition
+from motet.core.codec import encode
 from motet.core.outcome import Emit
-from motet.core.ports import Advance
+from motet.core.ports import Advance, Lease
 from motet.testing.events import make_event
 from motet.transports.redis import RedisTransport, open_transport
 
@@ -53,6 +53,11 @@ class Raw:
                 replies.append(reply)
         return replies
 
+    def fill(self, stream: str, values: list[bytes]) -> None:
+        """Append entries."""
+        adds = [hiredis.pack_command(("XADD", stream, "1-*", "data", each)) for each in values]
+        self.ask(b"".join(adds), len(adds))
+
     def hop(self, source: str, target: str, events: int) -> float:
         """Copy `events` entries in batches, and return events per second."""
         read = hiredis.pack_command(
@@ -71,41 +76,53 @@ class Raw:
         return events / (time.perf_counter() - began)
 
 
-async def hop(transport: RedisTransport, events: int) -> float:
-    """The same through the transport; returns events per second."""
-    partition = Partition("from", 0)
-    async with transport.subscribe(["from"], group="g") as leases:
-        lease = await anext(leases)
-        began = time.perf_counter()
+async def hop(transport: RedisTransport, events: int, partitions: int) -> float:
+    """The same through the transport, partitions side by side; returns events per second."""
+    left = events
+
+    async def pump(lease: Lease) -> None:
+        nonlocal left
         await lease.seek(0)
-        done = 0
-        while done < events:
-            batch = await lease.fetch(max_records=_BATCH, max_wait_s=10.0)
+        while left > 0:
+            batch = await lease.fetch(max_records=_BATCH, max_wait_s=0.05)
             assert batch is not None
+            if not batch.records:
+                continue
             emits = tuple([Emit("to", record.event) for record in batch.records])
-            await transport.advance(Advance("g", partition, batch.end, (), emits))
+            await transport.advance(Advance("g", lease.partition, batch.end, (), emits))
             await lease.ack(batch.end)
-            done = batch.end
+            left -= len(batch.records)
+
+    async with transport.subscribe(["from"], group="g") as leases:
+        held = [await anext(leases) for _ in range(partitions)]
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            for lease in held:
+                tasks.create_task(pump(lease), name=str(lease.partition))
         return events / (time.perf_counter() - began)
 
 
-async def run(url: str, events: int) -> tuple[float, float]:
+async def run(url: str, events: int, partitions: int) -> tuple[float, float]:
     """Fill a stream and copy it both ways, under keys of their own."""
     prefix = f"bench{secrets.token_hex(4)}:"
     async with open_transport(f"{url}?prefix={prefix}&session_timeout=60", SystemClock()) as there:
-        await there.create_topic("from", partitions=1)
-        await there.create_topic("to", partitions=1)
+        await there.create_topic("from", partitions=partitions)
+        await there.create_topic("to", partitions=partitions)
+        raw, source = Raw(url), f"{prefix}raw-from"
         for first in range(0, events, _BATCH):
-            batch = [make_event(n, data=_PAYLOAD) for n in range(first, first + _BATCH)]
+            batch = [
+                make_event(n, key=f"k{n % 997}", data=_PAYLOAD)
+                for n in range(first, first + _BATCH)
+            ]
             await there.publish("from", batch)
-        source = f"{prefix}{{from}}:0"
-        raw = Raw(url)
+            raw.fill(source, [encode(event) for event in batch])
         raw.ask(hiredis.pack_command(("XGROUP", "CREATE", source, "g", "0")), 1)
         target = f"{prefix}raw"
         raw_rate = raw.hop(source, target, events)
-        raw.ask(hiredis.pack_command(("DEL", target)), 1)
-        rate = await hop(there, events)
-        names = ["{from}:0", "{to}:0", "topics", "news", "{from}:progress:g"]
+        raw.ask(hiredis.pack_command(("DEL", source, target)), 1)
+        rate = await hop(there, events, partitions)
+        names = ["topics", "news", "{from}:progress:g"]
+        names += [f"{{{topic}}}:{n}" for topic in ("from", "to") for n in range(partitions)]
         raw.ask(hiredis.pack_command(("DEL", *[prefix + name for name in names])), 1)
     return raw_rate, rate
 
@@ -116,13 +133,15 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--partitions", type=int, default=8)
     args = parser.parse_args()
-    pairs = [asyncio.run(run(args.url, args.events)) for _ in range(args.runs)]
+    pairs = [asyncio.run(run(args.url, args.events, args.partitions)) for _ in range(args.runs)]
     print(
         json.dumps(
             {
                 "name": "redis hop, batch 1000",
                 "n": args.events,
+                "partitions": args.partitions,
                 "raw_events_per_s": round(statistics.median(raw for raw, _ in pairs)),
                 "motet_events_per_s": round(statistics.median(rate for _, rate in pairs)),
                 "ratio": round(statistics.median(rate / raw for raw, rate in pairs), 2),

@@ -17,8 +17,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers={host}:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller},PROXIED://{host}:{behind}
+advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller},PROXIED://{host}:{proxy}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}/data
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
@@ -58,7 +60,7 @@ class Kafka(Service):
     """An Apache Kafka broker on `port`, its controller one above."""
 
     name: ClassVar[str] = "kafka"
-    ports: ClassVar[int] = 2
+    ports: ClassVar[int] = 4
 
     @property
     def url(self) -> str:
@@ -71,12 +73,26 @@ class Kafka(Service):
         return probes.kafka(HOST, self.port)
 
     @property
+    def proxied(self) -> tuple[int, int]:
+        """For a proxy between clients and the broker: the port it passes on to, and its own.
+
+        Clients go where the broker tells them to, so it has to tell them of the proxy.
+        """
+        return self.port + 2, self.port + 3
+
+    @property
     def _properties(self) -> Path:
         return self.folder / "server.properties"
 
     def prepare(self) -> None:
+        behind, proxy = self.proxied
         text = _CONFIG.format(
-            host=HOST, port=self.port, controller=self.port + 1, folder=self.folder
+            host=HOST,
+            port=self.port,
+            controller=self.port + 1,
+            behind=behind,
+            proxy=proxy,
+            folder=self.folder,
         )
         self._properties.write_text(text)
         jars.fetch()

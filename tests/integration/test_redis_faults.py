@@ -1,7 +1,6 @@
 """Redis killed, cut off, stalled; consumers that hang and come back."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -233,14 +232,19 @@ async def test_steps_cut_off_half_way_lead_to_each_emit_exactly_once(server: Red
     async with proxied(server) as (proxy, transport):
         await transport.publish("t", make_events(150))
         await transport.create_topic("out", partitions=1)
-        async with background(_cut_now_and_then(proxy)), leased(transport, "t") as lease:
-            done = 0
+        async with (
+            background(_cut_now_and_then(proxy)),
+            transport.subscribe(["t"], group="g") as leases,
+        ):
+            lease, done = await anext(leases), 0
             while done < 150:
                 try:
                     done = (await transport.advanced("g", PARTITION)).next
                     await lease.seek(done)
                     batch = await lease.fetch(max_records=5, max_wait_s=1.0)
-                    assert batch is not None
+                    if batch is None:  # cut off for longer than its session
+                        lease = await anext(leases)
+                        continue
                     emits = tuple(Emit("out", record.event) for record in batch.records)
                     await transport.advance(Advance("g", PARTITION, batch.end, (), emits))
                 except (TransientError, Fenced):
@@ -248,10 +252,9 @@ async def test_steps_cut_off_half_way_lead_to_each_emit_exactly_once(server: Red
         async with open_transport(server.url, CLOCK) as direct:
             out = await direct.read(Partition("out", 0), offset=0, limit=1000)
     assert [r.event.id for r in out.records] == [event.id for event in make_events(150)]
-    assert max(Counter(r.event.id for r in out.records).values()) == 1
 
 
 async def _cut_now_and_then(proxy: FaultProxy) -> None:
     while True:
-        await CLOCK.sleep(0.05 * CLOCK.random())
+        await CLOCK.sleep(0.01 + 0.1 * CLOCK.random())
         proxy.cut()

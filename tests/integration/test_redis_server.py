@@ -308,6 +308,15 @@ async def test_a_server_that_forgot_everything_is_consumed_from_again(
         await group.until(10)
 
 
+async def test_a_group_that_is_beyond_what_the_server_has_is_said(
+    transport: RedisTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    await transport.publish("t", make_events(5))
+    async with leased(transport, "t") as lease:
+        await lease.seek(9)
+        await until(lambda: "redis.data_lost" in caplog.text, CLOCK)
+
+
 async def test_fifty_joins_and_leaves_lose_nothing(transport: RedisTransport) -> None:
     await transport.create_topic("many", partitions=6)
     group = Group(transport, ["many"])

@@ -10,6 +10,7 @@ from motet.core.ports import (
     Transport,
 )
 from motet.stores.memory import MemoryStore
+from motet.stores.postgres import PostgresStore
 from motet.testing import FaultyLease, FaultyStore, FaultyTransport, SimClock
 from motet.transports.memory import MemoryLease, MemoryTransport
 from motet.transports.mqtt import MqttSource
@@ -21,6 +22,13 @@ from motet.transports.redis import PubSubSource, RedisLease, RedisTransport
 def memory(transport: MemoryTransport, lease: MemoryLease, store: MemoryStore) -> None:
     _transport: Transport = transport
     _lease: Lease = lease
+    _store: Store = store
+    _outbox: Outbox = store.outbox
+    _streams: EventStore = store.streams
+    _letters: DeadLetters = store.dead_letters
+
+
+def postgres(store: PostgresStore) -> None:
     _store: Store = store
     _outbox: Outbox = store.outbox
     _streams: EventStore = store.streams

@@ -36,16 +36,16 @@ async def test_the_file_that_is_opened_is_the_one_that_is_named(tmp_path: Path) 
         assert named.exists()
 
 
-def test_memory_is_nothing_that_can_be_looked_at_from_outside() -> None:
-    diagnosis = diagnose("memory://", now_us=0)
+async def test_memory_is_nothing_that_can_be_looked_at_from_outside() -> None:
+    diagnosis = await diagnose("memory://", now_us=0)
 
     assert [check.state for check in diagnosis.checks] == [State.FAIL]
     assert not diagnosis.usable
 
 
-def test_an_unknown_scheme_is_named() -> None:
+async def test_an_unknown_scheme_is_named() -> None:
     with pytest.raises(ConfigError, match="unknown scheme 'mongo'"):
-        diagnose("mongo://h", now_us=0)
+        await diagnose("mongo://h", now_us=0)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,26 @@ async def test_what_is_no_source_is_named_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match="names no source; there are mqtt://"):
         async with open_source("kafka://h", clock=SystemClock()):
             pass
+
+
+async def test_postgres_is_a_store_and_no_transport() -> None:
+    with pytest.raises(ConfigError, match="is a store, and no log: name it with --store"):
+        async with connect("postgresql://ann:secret@h/db"):
+            pass
+
+
+async def test_a_broker_is_no_store_and_its_password_is_not_told() -> None:
+    with pytest.raises(ConfigError, match="a broker keeps no state") as caught:
+        async with connect("memory://", store="redis://:hunter2@h"):
+            pass
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_postgres_that_is_not_there_is_said_to_be_out_of_reach() -> None:
+    diagnosis = await diagnose("postgres://ann:hunter2@127.0.0.1:1/db", now_us=0)
+
+    (check,) = diagnosis.checks
+    assert (check.name, check.state) == ("postgres", State.FAIL)
+    assert "postgres://127.0.0.1:1/db does not answer" in check.found
+    assert "hunter2" not in check.found + check.advice
+    assert not diagnosis.usable

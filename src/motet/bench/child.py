@@ -5,20 +5,30 @@ import resource
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
 
 import msgspec
 
 from motet.core.errors import MotetError
 
+_START_S = 60.0  # a process that is not ready by then is given up
+
 
 class Result(msgspec.Struct, frozen=True):
     """What a process of a benchmark reports. Instants are of the monotonic clock of the machine."""
 
-    began_ns: int
-    ended_ns: int
+    began_ns: int = 0
+    ended_ns: int = 0
     cpu_s: float = 0.0  # user and system time, from the word to go
     peak_bytes: int = 0  # largest resident size
     latencies_us: list[int] = []
+    backend: str = ""  # for one that was asked what it talks to
+    durability: str = ""
+
+    @property
+    def wall_s(self) -> float:
+        """How long it was at work, in seconds."""
+        return (self.ended_ns - self.began_ns) / 1e9
 
 
 def go() -> float:
@@ -47,17 +57,30 @@ def report(result: Result, *, before_s: float) -> None:
 
 
 async def start(module: str, *args: str) -> Process:
-    """Start `python -m MODULE ARGS` and wait until it is ready."""
+    """Start `python -m MODULE ARGS` and wait until it is ready.
+
+    Raises:
+        MotetError: it ended, or was not ready within a minute.
+    """
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *args, stdin=PIPE, stdout=PIPE, limit=1 << 26
     )
     assert child.stdout is not None
-    if await child.stdout.readline() != b"ready\n":
+    try:
+        async with asyncio.timeout(_START_S):
+            line = await child.stdout.readline()
+    except BaseException as err:
+        await _end(child)
+        if isinstance(err, TimeoutError):
+            raise MotetError(f"{module} was not ready within {_START_S:g} s") from err
+        raise
+    if line != b"ready\n":
+        await _end(child)
         raise MotetError(f"{module} did not start; its output is above")
     return child
 
 
-async def finish(children: list[Process], *, within_s: float) -> list[Result]:
+async def finish(children: Sequence[Process], *, within_s: float) -> list[Result]:
     """Give all of them the word at once, and return what they report, in order.
 
     Raises:
@@ -73,8 +96,23 @@ async def finish(children: list[Process], *, within_s: float) -> list[Result]:
         raise MotetError(f"the benchmark's processes did not end within {within_s:g} s") from err
     finally:
         for child in children:
-            if child.returncode is None:
-                child.kill()
+            await _end(child)
+
+
+async def run(module: str, *args: str, within_s: float) -> Result:
+    """Start one process, give it the word, and return what it reports.
+
+    Raises:
+        MotetError: as for `start` and `finish`.
+    """
+    (result,) = await finish([await start(module, *args)], within_s=within_s)
+    return result
+
+
+async def _end(child: Process) -> None:
+    if child.returncode is None:
+        child.kill()
+        await child.wait()
 
 
 async def _result(child: Process) -> Result:

@@ -121,7 +121,7 @@ class Draining:
                 if self._stopping:
                     return ()
                 failures += 1
-                delay_s = self._retry.delay_s(failures, random=self._clock.random())
+                delay_s = self._retry.outage_s(failures, random=self._clock.random())
                 self.problem = str(err)
                 log.warning("bridge.unavailable", extra={"error": str(err), "retry_in_s": delay_s})
                 await self._clock.sleep(delay_s)

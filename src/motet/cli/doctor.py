@@ -13,7 +13,7 @@ from motet.cli.options import DEFAULTS, Options, command
 from motet.cli.tables import counted, visible
 from motet.core.checks import Check, State, fail, ok
 from motet.core.clock import SystemClock
-from motet.core.errors import MotetError
+from motet.core.errors import ConfigError, MotetError
 from motet.telemetry import masked
 
 app = command("doctor")
@@ -38,7 +38,7 @@ async def doctor(target: str | None = None, /, *, options: Options = DEFAULTS) -
     """
     console = options.console()
     url = options.chosen_url()
-    store = options.chosen_store() or (DEFAULT_URL if broker(url) else url)
+    store = options.chosen_store() or _beside(url)
     shop = load_app(target) if target else None
     checks = [check_python(), ok("url", masked(url))]
     if store != url:
@@ -64,7 +64,7 @@ async def _place_and_work(store: str, options: Options, shop: App | None) -> lis
     clock = SystemClock()
     checks: list[Check] = []
     try:
-        diagnosis = diagnose(store, now_us=clock.now_us())
+        diagnosis = await diagnose(store, now_us=clock.now_us())
         checks += diagnosis.checks
         if not diagnosis.usable:
             return checks
@@ -74,6 +74,14 @@ async def _place_and_work(store: str, options: Options, shop: App | None) -> lis
     except MotetError as err:
         checks.append(fail("open", str(err), "mend this first"))
     return checks
+
+
+def _beside(url: str) -> str:
+    """Return where state is if nothing names a store."""
+    try:
+        return DEFAULT_URL if broker(url) else url
+    except ConfigError:
+        return url  # what is wrong with it is said by the check of it
 
 
 def _without_secrets(check: Check) -> Check:

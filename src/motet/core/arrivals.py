@@ -25,7 +25,9 @@ TOMBSTONE = "tombstone"
 LIMITS = Limits(event_bytes=1 << 26)
 """A broker has its own limit, and what it took is not refused for its length."""
 
-_OURS = b'{"eventId":"'  # how `codec.encode` begins
+OURS = b'{"eventId":"'
+"""How `codec.encode` begins."""
+
 _decode = msgspec.json.Decoder(Event).decode
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _derived = Derived("arrival")
@@ -47,7 +49,7 @@ def opened(
 ) -> Record | Broken:
     """Return the event that a message holds. About 2 microseconds where Motet wrote it."""
     value = arrival.value
-    if value is not None and not arrival.headers and value.startswith(_OURS):
+    if value is not None and not arrival.headers and value.startswith(OURS):
         try:
             event = _decode(value)
         except _UNDECODABLE:
@@ -72,7 +74,7 @@ def opened_values(
     records: list[Record] = []
     broken: list[Broken] = []
     for offset, value in zip(offsets, values, strict=True):
-        if value.startswith(_OURS):
+        if value.startswith(OURS):
             try:
                 records.append(Record(_decode(value), offset, 1, 0, 0, value))
                 continue

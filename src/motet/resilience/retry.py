@@ -4,6 +4,8 @@ import msgspec
 
 from motet.core.errors import CodecError, ConfigError, HandlerError
 
+_OUTAGE_S = 2.0  # longest wait, before jitter, for a server that does not answer
+
 
 class RetryPolicy(msgspec.Struct, frozen=True):
     """Exponential backoff with jitter. The defaults are the article's (section 9)."""
@@ -26,6 +28,14 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         """
         doublings = min(attempt - 1, 62)  # beyond that any base is over any cap
         return min(self.cap_s, self.base_s * 2.0**doublings) + random * self.jitter_s
+
+    def outage_s(self, failures: int, *, random: float) -> float:
+        """Return the wait before a server is asked again that has not answered `failures` times.
+
+        That is `delay_s`, and at most 2 s before jitter: however long it was away, its return has
+        to be noticed within seconds, and asking costs it next to nothing.
+        """
+        return min(_OUTAGE_S + random * self.jitter_s, self.delay_s(failures, random=random))
 
     def again(self, error: Exception, attempt: int) -> bool:
         """Whether try number `attempt`, which ended with `error`, is followed by another."""

@@ -104,7 +104,7 @@ class Pump:
             except TransientError as err:
                 failures = 1 if self._ledger.progress.version > version else failures + 1
                 version = self._ledger.progress.version
-                delay_s = self._retry.delay_s(failures, random=self._clock.random())
+                delay_s = self._retry.outage_s(failures, random=self._clock.random())
                 self._met(err)
                 log.warning("unavailable", extra={"error": str(err), "retry_in_s": delay_s})
                 await self._pause(delay_s)

@@ -81,7 +81,7 @@ class Relay:
                 wait_s = await self._wait_s()
             except TransientError as err:
                 failures += 1
-                wait_s = self._retry.delay_s(failures, random=self._clock.random())
+                wait_s = self._retry.outage_s(failures, random=self._clock.random())
                 self.problem = f"outbox: {err}"
                 log.warning("relay.unavailable", extra={"error": str(err), "retry_in_s": wait_s})
                 await self._clock.sleep(wait_s)

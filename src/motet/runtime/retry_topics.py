@@ -18,6 +18,7 @@ from motet.core.ports import (
     Readable,
     StateReader,
     Subscription,
+    Troubled,
 )
 
 
@@ -178,11 +179,31 @@ class RetryReader:
     ) -> AsyncIterator[Subscription]:
         """Join `group`; leases follow."""
         async with self._transport.subscribe(topics, group=group) as leases:
-            yield self._wrapped(leases, group)
+            yield _DueLeases(leases, group, clock=self._clock)
 
-    async def _wrapped(self, leases: Subscription, group: str) -> AsyncIterator[Lease]:
-        async for lease in leases:
-            if retries.retrying(lease.partition.topic):
-                yield DueLease(lease, group, clock=self._clock)
-            else:
-                yield lease
+
+def trouble_of(leases: object) -> str:
+    """Return why a subscription gives no leases at present; empty when all is well."""
+    return leases.trouble if isinstance(leases, Troubled) else ""
+
+
+class _DueLeases:
+    """A subscription whose leases on retry topics wait; conforms to `ports.Troubled`."""
+
+    def __init__(self, leases: Subscription, group: str, *, clock: Clock) -> None:
+        self._inner = leases
+        self._group = group
+        self._clock = clock
+
+    @property
+    def trouble(self) -> str:
+        return trouble_of(self._inner)
+
+    def __aiter__(self) -> AsyncIterator[Lease]:
+        return self
+
+    async def __anext__(self) -> Lease:
+        lease = await anext(self._inner)
+        if retries.retrying(lease.partition.topic):
+            return DueLease(lease, self._group, clock=self._clock)
+        return lease

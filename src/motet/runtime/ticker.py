@@ -44,7 +44,7 @@ class Ticker:
             except TransientError as err:
                 failures += 1
                 self.problem = f"schedule of {self._timetable.topic!r}: {err}"
-                delay_s = self._retry.delay_s(failures, random=self._clock.random())
+                delay_s = self._retry.outage_s(failures, random=self._clock.random())
                 log.warning("tick.unavailable", extra={"error": str(err), "retry_in_s": delay_s})
                 await self._clock.sleep(delay_s)
             else:

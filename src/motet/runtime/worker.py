@@ -24,6 +24,7 @@ from motet.runtime.ledger import Ledger
 from motet.runtime.pump import Pump, Work
 from motet.runtime.readings import Reading
 from motet.runtime.reports import Report
+from motet.runtime.retry_topics import trouble_of
 from motet.runtime.settings import Settings
 from motet.telemetry import Metrics, bind
 
@@ -60,6 +61,7 @@ class Worker:
         self._waiting = Interruptible()  # to join the group, or to try that again
         self._failures = 0  # to join, in a row
         self._problem = ""
+        self._leases: Subscription | None = None  # while in the group
         self.limit = BackPressure(
             max_in_flight=self._settings.max_in_flight,
             target_latency_s=self._settings.target_latency_s,
@@ -85,6 +87,8 @@ class Worker:
     def problems(self) -> list[str]:
         """Why it has no leases, or partitions do not move at present; empty when all is well."""
         found = [self._problem] if self._problem else []
+        if trouble := trouble_of(self._leases):
+            found.append(f"{self.group}: not in its group: {trouble}")
         return found + [pump.problem for pump in self._pumps if pump.problem]
 
     async def run(self) -> None:
@@ -99,7 +103,7 @@ class Worker:
                 await self._take_part()
             except TransientError as err:
                 self._failures += 1
-                delay_s = self._retry.delay_s(self._failures, random=self._clock.random())
+                delay_s = self._retry.outage_s(self._failures, random=self._clock.random())
                 self._problem = f"{self.group}: not in its group: {err}"
                 self._log.warning("group.lost", extra={"error": str(err), "retry_in_s": delay_s})
                 if not self._stopping.is_set():
@@ -125,6 +129,8 @@ class Worker:
             if leases is None:
                 return
             self._problem = ""
+            self._leases = leases
+            stack.callback(self._forget_leases)
             async with asyncio.TaskGroup() as tasks:
                 intake = tasks.create_task(self._intake(leases, tasks), name=f"{self.group}/leases")
                 await self._parting.wait()
@@ -132,6 +138,9 @@ class Worker:
                 self._log.debug("worker.drain", extra={"leases": self.leases})
         if self._lost is not None:
             raise self._lost
+
+    def _forget_leases(self) -> None:
+        self._leases = None
 
     def _part(self) -> None:
         self._parting.set()

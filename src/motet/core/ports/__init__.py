@@ -23,6 +23,7 @@ from motet.core.ports.transport import (
     Subscription,
     TopicInfo,
     Transport,
+    Troubled,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Subscription",
     "TopicInfo",
     "Transport",
+    "Troubled",
     # Source
     "Source",
     "Taken",

@@ -65,6 +65,20 @@ Subscription = AsyncIterator[Lease]
 """Leases as the group's balancing hands them out. Ends when the transport closes."""
 
 
+@runtime_checkable
+class Troubled(Protocol):
+    """A `Subscription` that says so when it cannot take part in its group for now.
+
+    It goes on by itself when it can. Without this, a member that lost all leases to an outage
+    looks like one that there were none left for.
+    """
+
+    @property
+    def trouble(self) -> str:
+        """Why no leases come at present; empty when all is well."""
+        ...
+
+
 class Readable(Protocol):
     """What a worker needs of a transport."""
 

@@ -6,7 +6,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -177,27 +176,6 @@ class Admin:
         counts = await self._metadata()
         places = [(topic, index) for topic in counts for index in range(counts[topic])]
         return await self._list_offsets(places, _NEWEST)
-
-    async def committed(self, group: str, topic: str, index: int) -> TopicPartition | None:
-        """What a group has committed in a partition."""
-        prefix = self._options.prefix
-        place = TopicPartition(prefix + topic, index)
-        doing = f"reading where group {group!r} is"
-        request = ConsumerGroupTopicPartitions(prefix + group, [place])
-        futures = self._call(
-            lambda: self._client.list_consumer_group_offsets(
-                [request], require_stable=True, request_timeout=self._options.timeout
-            ),
-            doing,
-        )
-        answer = await self._answer(futures[prefix + group], doing)
-        found: Sequence[TopicPartition] = answer.topic_partitions
-        for each in found:
-            if each.error is not None:
-                raise self._translated(each.error, doing)
-            if each.offset >= 0:
-                return each
-        return None
 
     async def delete(self) -> None:
         """Delete every topic under the prefix, with all that is in them."""

@@ -31,7 +31,7 @@ _BUFFER_BYTES = 64 << 20  # over all leases
 _BUFFER_CHUNKS = 1000  # of one lease
 _HOLD_S = 0.2  # how long one full buffer holds back all, before it is set aside
 _BUSY_S, _IDLE_S = 0.002, 0.02  # wait for messages in a cycle
-_PROBE_S = 1.0  # between two looks whether a broker is back
+_PROBE_S = 2.0  # for a look whether a broker is back, and between two
 
 _log = logging.getLogger(__name__)
 
@@ -319,7 +319,7 @@ class GroupConsumer:
         if self._now_s < self._next_probe_s:
             return
         try:
-            consumer.list_topics(self._topics[0], timeout=1.0)
+            consumer.list_topics(self._topics[0], timeout=_PROBE_S)
         except KafkaException:
             self._next_probe_s = self._now_s + _PROBE_S
         else:

@@ -8,7 +8,7 @@ import msgspec
 from confluent_kafka import Message as KafkaMessage
 
 from motet.core.errors import Unavailable
-from motet.core.event import Batch, Broken, Partition, Record
+from motet.core.event import Batch, Partition
 from motet.core.ports import Clock
 from motet.transports.kafka.messages import read
 
@@ -151,9 +151,5 @@ class KafkaLease:
         if end <= self._next:
             return None
         self._next = self._given = end
-        came = read(self.partition, messages)
-        records = tuple([each for each in came if isinstance(each, Record)])
-        if len(records) == len(came):
-            return Batch(self.partition, records, end=end)
-        broken = tuple([each for each in came if isinstance(each, Broken)])
+        records, broken = read(self.partition, messages)
         return Batch(self.partition, records, broken, end=end)

@@ -52,6 +52,11 @@ class Membership:
     async def __anext__(self) -> KafkaLease:
         return await self._new.get()
 
+    @property
+    def trouble(self) -> str:
+        """Why the group is out of reach; empty when all is well."""
+        return self.consumer.trouble()
+
     @asynccontextmanager
     async def joined(self) -> AsyncIterator["Membership"]:
         """Be a member until the block is left.

@@ -1,13 +1,13 @@
 """Events as Kafka messages, and back."""
 
 from collections.abc import Callable, Sequence
-from typing import TypedDict
+from typing import TypedDict, cast
 from zlib import crc32
 
 from confluent_kafka import Message as KafkaMessage
 
 from motet.core import cloudevents
-from motet.core.arrivals import TOMBSTONE, Arrival, opened
+from motet.core.arrivals import OURS, TOMBSTONE, Arrival, opened, opened_values
 from motet.core.event import NULL, Broken, Event, Headers, Message, Partition, Record
 from motet.core.refusals import encoded
 
@@ -35,14 +35,17 @@ def writer(mode: str) -> Writer:
 
 def _plain(events: Sequence[Event], partitions: int) -> list[Outgoing]:
     values = encoded(events)
-    made: list[Outgoing] = []
-    for event, value in zip(events, values, strict=True):
-        key = event.key.encode()
-        message: Outgoing = {"value": value, "key": key, "partition": crc32(key) % partitions}
+    keys = [event.key.encode() for event in events]
+    made: list[Outgoing] = [
+        {"value": value, "key": key, "partition": crc32(key) % partitions}
+        for value, key in zip(values, keys, strict=True)
+    ]
+    if all(event.type != TOMBSTONE for event in events):
+        return made
+    for event, message in zip(events, made, strict=True):
         if event.type == TOMBSTONE and event.data == NULL:
             message["value"] = None
             message["headers"] = _headers(event)
-        made.append(message)
     return made
 
 
@@ -86,21 +89,35 @@ def copies(messages: Sequence[Message], partitions: int) -> list[Outgoing]:
     return made
 
 
-def read(partition: Partition, messages: Sequence[KafkaMessage]) -> list[Record | Broken]:
-    """Return what messages hold. Some 2 microseconds each where Motet wrote them."""
-    came: list[Record | Broken] = []
-    for message in messages:
-        headers = message.headers()
-        kind, stamp_ms = message.timestamp()
-        arrival = Arrival(
-            message.offset() or 0,
-            message.value(),
-            message.key() or b"",
-            _headers_of(headers) if headers else (),
-            stamp_ms * 1000 if kind else 0,
-        )
-        came.append(opened(partition, arrival))
-    return came
+def read(
+    partition: Partition, messages: Sequence[KafkaMessage]
+) -> tuple[tuple[Record, ...], tuple[Broken, ...]]:
+    """Return what messages hold. Less than 2 microseconds each where Motet wrote all of them."""
+    values = [message.value() for message in messages if message.headers() is None]
+    if len(values) == len(messages) and None not in values:
+        offsets = [message.offset() or 0 for message in messages]
+        plain = cast(list[bytes], values)
+        records, broken = opened_values(partition, offsets, plain)
+        if not broken and all(value.startswith(OURS) for value in plain):
+            return tuple(records), ()
+    # From elsewhere: the key and the time of the message say what the value does not.
+    came = [opened(partition, _arrival(message)) for message in messages]
+    return (
+        tuple([each for each in came if isinstance(each, Record)]),
+        tuple([each for each in came if isinstance(each, Broken)]),
+    )
+
+
+def _arrival(message: KafkaMessage) -> Arrival:
+    headers = message.headers()
+    kind, stamp_ms = message.timestamp()
+    return Arrival(
+        message.offset() or 0,
+        message.value(),
+        message.key() or b"",
+        _headers_of(headers) if headers else (),
+        stamp_ms * 1000 if kind else 0,
+    )
 
 
 _Pair = tuple[str, str | bytes | None]

@@ -65,7 +65,12 @@ def parse_url(url: str) -> Address:
         raise ConfigError(f"the Kafka URL for {servers}: {err}") from err
     _check(options)
     tls = parts.scheme == "kafkas"
-    client = {"bootstrap.servers": servers, **_security(user_info, options, tls=tls), **passed_on}
+    client = {
+        "bootstrap.servers": servers,
+        "log_level": "0",  # what it has to say comes as errors too, and is raised
+        **_security(user_info, options, tls=tls),
+        **passed_on,
+    }
     return Address(servers, options, client)
 
 

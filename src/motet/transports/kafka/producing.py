@@ -138,6 +138,9 @@ def hand_over(
     producer: Producer, topic: str, messages: Sequence[Outgoing], reports: Reports
 ) -> None:
     """Queue messages in librdkafka in order; each is reported once, whatever becomes of it."""
+    if not any("headers" in message for message in messages):
+        _hand_plain(producer, topic, list(messages), reports)
+        return
     plain: list[Outgoing] = []
     for message in messages:
         if "headers" not in message:

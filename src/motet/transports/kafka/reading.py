@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from motet.core.event import Batch, Broken, Partition, Record
+from motet.core.event import Batch, Partition
 from motet.core.ports import Clock
 from motet.transports.kafka.consuming import reader_settings
 from motet.transports.kafka.errors import LACKING, cause, translated
@@ -54,13 +54,7 @@ class Reader:
             except asyncio.CancelledError:
                 await asyncio.wait([work])
                 raise
-        came = read(partition, messages)
-        return Batch(
-            partition,
-            tuple([each for each in came if isinstance(each, Record)]),
-            tuple([each for each in came if isinstance(each, Broken)]),
-            end=end,
-        )
+        return Batch(partition, *read(partition, messages), end=end)
 
     def _read(
         self, partition: Partition, offset: int, limit: int

@@ -10,13 +10,14 @@ from motet.core.outcome import Emit
 from motet.core.ports import Advance, Clock, Guarantee, Progress, Subscription, TopicInfo
 from motet.core.topics import check_topic
 from motet.transports.kafka.admin import Admin
-from motet.transports.kafka.ahead import from_metadata, to_metadata
+from motet.transports.kafka.ahead import to_metadata
 from motet.transports.kafka.errors import LACKING, translated
 from motet.transports.kafka.membership import Membership
 from motet.transports.kafka.messages import Outgoing, copies, writer
 from motet.transports.kafka.options import Address, parse_url
 from motet.transports.kafka.producing import Failed, Publisher
 from motet.transports.kafka.reading import Reader
+from motet.transports.kafka.standing import Standing
 
 _LOOK_S = 0.25  # between two looks of `changed` at what others published
 
@@ -27,12 +28,20 @@ class KafkaTransport:
     guarantees = Guarantee.ORDERED | Guarantee.STABLE_OFFSETS | Guarantee.REPLAYABLE
 
     def __init__(
-        self, address: Address, *, admin: Admin, publisher: Publisher, reader: Reader, clock: Clock
+        self,
+        address: Address,
+        *,
+        admin: Admin,
+        publisher: Publisher,
+        reader: Reader,
+        standing: Standing,
+        clock: Clock,
     ) -> None:
-        self._address = address
+        self.address = address
         self._admin = admin
         self._publisher = publisher
         self._reader = reader
+        self._standing = standing
         self._clock = clock
         self._prefix = address.options.prefix
         self._write = writer(address.options.cloudevents)
@@ -54,7 +63,7 @@ class KafkaTransport:
         self, topics: Collection[str], *, group: str
     ) -> AsyncIterator[Subscription]:
         """Join `group`; leases follow. Leaving the block gives them back."""
-        membership = Membership(self._address, topics, group=group, clock=self._clock)
+        membership = Membership(self.address, topics, group=group, clock=self._clock)
         members = self._members.setdefault(group, [])
         async with membership.joined():
             members.append(membership)
@@ -108,10 +117,7 @@ class KafkaTransport:
         for member in self._members.get(group, ()):
             if partition in member.held:
                 member.held[partition].keeps_progress = True
-        found = await self._admin.committed(group, partition.topic, partition.index)
-        if found is None:
-            return Progress()
-        return Progress(next=found.offset, ahead=from_metadata(found.offset, found.metadata))
+        return await self._standing.of(group, partition)
 
     async def advance(self, step: Advance) -> None:
         """Publish what the step emits, then note progress. Durable on return."""
@@ -160,7 +166,7 @@ class KafkaTransport:
             if err.error.code() in LACKING:
                 self._admin.forget(topic)  # deleted: the next try makes it anew
             raise translated(
-                err.error, doing=f"publishing to {topic!r}", servers=self._address.servers
+                err.error, doing=f"publishing to {topic!r}", servers=self.address.servers
             ) from err
         self._published.set()
 
@@ -179,4 +185,7 @@ async def open_transport(url: str, clock: Clock) -> AsyncIterator[KafkaTransport
         await admin.check()
         publisher = await stack.enter_async_context(Publisher(address).at_work())
         reader = await stack.enter_async_context(Reader(address, clock).at_work())
-        yield KafkaTransport(address, admin=admin, publisher=publisher, reader=reader, clock=clock)
+        standing = await stack.enter_async_context(Standing(address).at_work())
+        yield KafkaTransport(
+            address, admin=admin, publisher=publisher, reader=reader, standing=standing, clock=clock
+        )

@@ -202,6 +202,7 @@ class Membership:
         self._beat_s = options.session_s / 4
         self._new: asyncio.Queue[RabbitLease] = asyncio.Queue()
         self._session: Session | None = None
+        self.trouble = ""  # why the group is out of reach; empty when all is well
 
     def __aiter__(self) -> AsyncIterator[RabbitLease]:
         return self
@@ -239,6 +240,7 @@ class Membership:
             await self._pause(self._beat_s)
         await self.clock.sleep(_SETTLE_S)
         self._session = session
+        self.trouble = ""
 
     async def leave(self) -> None:
         """Give everything back."""
@@ -258,6 +260,7 @@ class Membership:
                     await self.join()
                 await self._stay()
             except (TransientError, ConfigError) as err:
+                self.trouble = str(err)
                 _log.warning("rabbitmq.group", extra={"group": self.group, "error": str(err)})
             if self._session is not None:
                 self._session.lose()

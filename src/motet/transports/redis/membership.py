@@ -61,7 +61,7 @@ class Membership:
         self._new: asyncio.Queue[RedisLease] = asyncio.Queue()
         self._news = asyncio.Event()  # a lease can be given back
         self._heard_s = 0.0  # when the server last heard of us
-        self._down = False
+        self.trouble = ""  # why the group is out of reach; empty when all is well
 
     def __aiter__(self) -> AsyncIterator[RedisLease]:
         return self
@@ -95,7 +95,7 @@ class Membership:
                     await self._join()
                 await self._balance()
                 await self._note(self._held.values())
-                self._down = False
+                self.trouble = ""
             except TransientError as err:
                 self._failed(err)
             try:
@@ -119,9 +119,9 @@ class Membership:
         ]
 
     def _failed(self, err: Exception) -> None:
-        if not self._down:
+        if not self.trouble:
             _log.warning("redis.group", extra={"group": self._group, "error": str(err)})
-        self._down = True
+        self.trouble = str(err)
         if self._clock.monotonic_s() > self._heard_s + self._session_s:
             self._expire()  # the others take us for dead by now
 

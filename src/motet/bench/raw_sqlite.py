@@ -5,7 +5,7 @@ is: same durability, same batch size, same bytes, two processes, and nothing els
 JSON, no handler, no partitions, no checks. `rows` keeps one event a row, as a script would;
 `blocks` keeps one batch a row, as Motet's log does.
 
-Run as `python -m motet.bench.raw ROLE FILE SETTINGS`; `pipeline.py` does.
+Run as `python -m motet.bench.raw_sqlite ROLE FILE SETTINGS`; `embedded.py` does.
 """
 
 import sys

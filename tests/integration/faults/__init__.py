@@ -1,0 +1,1 @@
+"""One application under faults, on every broker."""
