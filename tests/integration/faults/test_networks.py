@@ -1,4 +1,8 @@
-"""A network between an application and its broker: cut, dead, half closed, slow, corrupt."""
+"""A network between an application and its broker: cut, dead, half closed, slow, corrupt.
+
+With TLS, which alone tells that a byte is not what was sent: without it a broker takes, and a
+client believes, whatever still looks like its protocol.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +14,7 @@ from motet.testing import Direction, FaultProxy
 from motet.testing.simulation import until
 from tests.integration.faults.brokers import BROKERS, NAMES
 from tests.integration.faults.running import CLOCK, Counting, at_work
-from tests.integration.faults.tls import TlsRedis
+from tests.integration.faults.tls import SECURE, ports, secure_url
 from tests.services import own
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -23,7 +27,7 @@ async def test_whatever_the_network_does_costs_time_and_nothing_else(
     name: str, tmp_path: Path
 ) -> None:
     async with through_a_proxy(name, tmp_path) as (proxy, counting):
-        for fault in (cuts, dead, deaf, half_closed, half_closed_by_us, slow):
+        for fault in (cuts, dead, deaf, half_closed, half_closed_by_us, slow, corrupt):
             try:
                 await fault(proxy, counting)
                 proxy.heal()
@@ -34,33 +38,17 @@ async def test_whatever_the_network_does_costs_time_and_nothing_else(
                 raise
 
 
-async def test_bytes_that_arrive_as_others_cost_time_and_nothing_else(tmp_path: Path) -> None:
-    """With TLS, which alone tells: without it, what still looks like the protocol is believed."""
-    async with through_a_proxy("redis", tmp_path, secure=True) as (proxy, counting):
-        await corrupt(proxy, counting)
-        proxy.heal()
-        await counting.moved_on()
-        await counting.well()
-
-
 @asynccontextmanager
-async def through_a_proxy(
-    name: str, folder: Path, *, secure: bool = False
-) -> AsyncIterator[tuple[FaultProxy, Counting]]:
+async def through_a_proxy(name: str, folder: Path) -> AsyncIterator[tuple[FaultProxy, Counting]]:
     """The application at work on a broker of its own, through a proxy."""
-    broker = BROKERS[name]
-    with own(TlsRedis if secure else broker.kind) as server:
-        behind, port = broker.ports(server)
-        if isinstance(server, TlsRedis):
-            behind = server.behind
-        async with FaultProxy("127.0.0.1", behind, listen_port=port) as proxy:
-            if isinstance(server, TlsRedis):
-                url = server.secure(proxy.address, broker.options)
-            else:
-                url = broker.url(server, proxy.address)
-            async with at_work(url, folder) as counting:
-                assert proxy.connections
-                yield proxy, counting
+    with own(SECURE[name]) as server:
+        behind, port = ports(server)
+        async with (
+            FaultProxy("127.0.0.1", behind, listen_port=port) as proxy,
+            at_work(secure_url(server, proxy.address, BROKERS[name].options), folder) as counting,
+        ):
+            assert proxy.connections
+            yield proxy, counting
 
 
 Fault = Callable[[FaultProxy, Counting], Awaitable[None]]
