@@ -35,16 +35,9 @@ class Broker(msgspec.Struct, frozen=True):
     options: str
     session_s: float  # a member that is silent for so long loses its leases
 
-    def url(self, server: Service, address: tuple[str, int] | None = None) -> str:
-        """The URL of a server, or of what is at `address` instead and passes on to it."""
-        url = server.url
-        if address is not None:
-            url = url.replace(f"127.0.0.1:{server.port}", f"{address[0]}:{address[1]}")
-        return f"{url}?{self.options}"
-
-    def ports(self, server: Service) -> tuple[int, int]:
-        """Where a proxy passes on to, and where clients look for it; 0: anywhere."""
-        return server.proxied if isinstance(server, Kafka) else (server.port, 0)
+    def url(self, server: Service) -> str:
+        """The URL of a server."""
+        return f"{server.url}?{self.options}"
 
 
 BROKERS = {

@@ -87,6 +87,19 @@ class Counting:
         """Wait until every group says that it does not consume."""
         await until(lambda: self.troubled() == set(GROUPS), CLOCK, timeout_s=SAID_S)
 
+    async def without_leases(self) -> None:
+        """Wait until groups have lost their leases, and say so nevertheless.
+
+        Not `copy`: it asks the broker where it is before it looks whether it still has a lease.
+        """
+        assert self.running is not None
+        workers = [each for each in self.running.workers if each.group in STORED]
+        await until(
+            lambda: not any(each.leases for each in workers) and self.troubled() == set(GROUPS),
+            CLOCK,
+            timeout_s=SAID_S,
+        )
+
     async def well(self, *, within_s: float = BACK_S) -> None:
         """Wait until nothing is the matter."""
         assert self.running is not None

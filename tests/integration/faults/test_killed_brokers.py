@@ -34,9 +34,10 @@ async def test_a_broker_killed_under_load_costs_time_and_nothing_else(
 
 
 async def killed(server: Service, counting: Counting) -> None:
-    """Kill a broker, let every group say so, start it again."""
+    """Kill a broker, let every group say so, longer than their sessions are, start it again."""
     await asyncio.to_thread(server.kill)
     await counting.says_so()
+    await counting.without_leases()
     await asyncio.to_thread(server.start)
 
 

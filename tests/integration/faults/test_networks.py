@@ -1,4 +1,8 @@
-"""A network between the application and its broker that is cut, dead, half closed or slow."""
+"""A network between an application and its broker: cut, dead, half closed, slow, corrupt.
+
+With TLS, which alone tells that a byte is not what was sent: without it a broker takes, and a
+client believes, whatever still looks like its protocol.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -7,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from motet.testing import Direction, FaultProxy
+from motet.testing.simulation import until
 from tests.integration.faults.brokers import BROKERS, NAMES
-from tests.integration.faults.running import Counting, at_work
+from tests.integration.faults.running import CLOCK, Counting, at_work
+from tests.integration.faults.tls import SECURE, ports, secure_url
 from tests.services import own
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -21,7 +27,7 @@ async def test_whatever_the_network_does_costs_time_and_nothing_else(
     name: str, tmp_path: Path
 ) -> None:
     async with through_a_proxy(name, tmp_path) as (proxy, counting):
-        for fault in (cuts, dead, deaf, half_closed, half_closed_by_us, slow):
+        for fault in (cuts, dead, deaf, half_closed, half_closed_by_us, slow, corrupt):
             try:
                 await fault(proxy, counting)
                 proxy.heal()
@@ -35,12 +41,11 @@ async def test_whatever_the_network_does_costs_time_and_nothing_else(
 @asynccontextmanager
 async def through_a_proxy(name: str, folder: Path) -> AsyncIterator[tuple[FaultProxy, Counting]]:
     """The application at work on a broker of its own, through a proxy."""
-    broker = BROKERS[name]
-    with own(broker.kind) as server:
-        behind, port = broker.ports(server)
+    with own(SECURE[name]) as server:
+        behind, port = ports(server)
         async with (
             FaultProxy("127.0.0.1", behind, listen_port=port) as proxy,
-            at_work(broker.url(server, proxy.address), folder) as counting,
+            at_work(secure_url(server, proxy.address, BROKERS[name].options), folder) as counting,
         ):
             assert proxy.connections
             yield proxy, counting
@@ -84,3 +89,10 @@ async def slow(proxy: FaultProxy, counting: Counting) -> None:
     """Everything takes a tenth of a second longer, and no more than some kilobytes go through."""
     proxy.slow(delay_s=0.1, bytes_per_s=200_000)
     await counting.moved_on(within_s=30.0)
+
+
+async def corrupt(proxy: FaultProxy, counting: Counting) -> None:
+    """Now and then a byte arrives as another one, either way, for a few connections."""
+    before = proxy.passed_bytes()
+    proxy.corrupt(every=5_000, seed=7)
+    await until(lambda: proxy.passed_bytes() > before + 100_000, CLOCK)

@@ -50,6 +50,7 @@ class Admin:
         self._last_error = ""
         settings: dict[str, Any] = {
             "socket.timeout.ms": max(1000, address.timeout_ms),
+            "socket.connection.setup.timeout.ms": max(1000, address.timeout_ms),
             "reconnect.backoff.max.ms": 1000,
             **address.client,
             "error_cb": self._on_error,

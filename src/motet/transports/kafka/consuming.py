@@ -103,6 +103,7 @@ def reader_settings(address: Address) -> dict[str, object]:
         "queued.min.messages": 20_000,
         "queued.max.messages.kbytes": 16_384,
         "socket.timeout.ms": max(1000, address.timeout_ms),
+        "socket.connection.setup.timeout.ms": max(1000, address.timeout_ms),
         "reconnect.backoff.max.ms": 1000,
         **address.client,
     }

@@ -39,6 +39,7 @@ def producer_settings(address: Address) -> dict[str, str | int | bool]:
         "queue.buffering.max.messages": 10 * _IN_FLIGHT,
         "queue.buffering.max.kbytes": 2_097_151,
         "socket.timeout.ms": max(1000, address.timeout_ms),
+        "socket.connection.setup.timeout.ms": max(1000, address.timeout_ms),
         "reconnect.backoff.max.ms": 1000,
         **address.client,
     }
