@@ -16,8 +16,6 @@ from tests.services import own
 
 pytestmark = [pytest.mark.kill, pytest.mark.slow, pytest.mark.timeout(180)]
 
-KILLS = 2
-
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_broker_killed_under_load_costs_time_and_nothing_else(
@@ -27,10 +25,9 @@ async def test_a_broker_killed_under_load_costs_time_and_nothing_else(
     with own(broker.kind) as server:
         async with at_work(broker.url(server), tmp_path) as counting:
             await known(server)
-            for _ in range(KILLS):
-                await killed(server, counting)
-                await counting.moved_on()
-                await counting.well()
+            await killed(server, counting)
+            await counting.moved_on()
+            await counting.well()
 
 
 async def killed(server: Service, counting: Counting) -> None:

@@ -19,7 +19,7 @@ from tests.services import own
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-CUTS = 5
+CUTS = 3
 
 
 @pytest.mark.parametrize("name", NAMES)
