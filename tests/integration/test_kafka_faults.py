@@ -24,6 +24,7 @@ from motet.testing.contracts.consuming import Group, background, leased, read_to
 from motet.testing.events import make_event, make_events
 from motet.testing.simulation import until
 from motet.transports.kafka import KafkaTransport, open_transport
+from motet.transports.kafka.consuming import GroupConsumer
 from motet.transports.kafka.errors import translated
 from motet.transports.kafka.membership import Membership
 from motet.transports.kafka.messages import Outgoing
@@ -324,3 +325,20 @@ async def test_events_are_written_as_cloudevents_where_the_url_says_so(mode: str
     assert names >= ({"ce_id", "ce_type"} if mode == "binary" else {"content-type"})
     assert (record.event.id, record.event.key) == (make_event(1).id, "k")
     assert bytes(record.event.data) == bytes(make_event(1).data)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_consumer_that_ends_by_an_error_is_not_dead_in_silence(
+    transport: KafkaTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(consumer: GroupConsumer, client: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    await transport.create_topic("t", partitions=1)
+    async with transport.subscribe(["t"], group="g") as leases, asyncio.timeout(30):
+        lease = await anext(leases)
+        await lease.seek(0)
+        monkeypatch.setattr(GroupConsumer, "_cycle", fail)
+        with pytest.raises(Unavailable, match="joined anew"):
+            await anext(leases)
+        assert await lease.fetch(max_records=1, max_wait_s=30) is None

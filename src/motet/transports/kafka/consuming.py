@@ -59,6 +59,10 @@ class Member(Protocol):
         """Give what was fetched."""
         ...
 
+    def end(self) -> None:
+        """Have the group joined anew: the consumer is gone."""
+        ...
+
     def ring(self) -> None:
         """Let who waits look again."""
         ...
@@ -195,12 +199,16 @@ class GroupConsumer:
             self._tell(self._started.set_result, err)
             return
         self._tell(self._started.set_result, None)
-        while not self._stopping:
-            self._cycle(consumer)
-        self._gather()
-        self._commits.send_now(consumer, self._now_s)
-        self._commits.fail(KafkaError(KafkaError._DESTROY, "the subscription was left"))
-        consumer.close()
+        try:
+            while not self._stopping:
+                self._cycle(consumer)
+            self._gather()
+            self._commits.send_now(consumer, self._now_s)
+        finally:
+            if not self._stopping:  # by an error that nobody foresaw, which the thread prints
+                self._tell(self._member.end)
+            self._commits.fail(KafkaError(KafkaError._DESTROY, "the subscription was left"))
+            consumer.close()
 
     def _cycle(self, consumer: Consumer) -> None:
         while self._todo:

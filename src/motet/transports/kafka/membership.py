@@ -44,13 +44,19 @@ class Membership:
             self._transactor = Transactor(
                 address, name=name, member=self.consumer.place_in_group, clock=clock
             )
-        self._new: asyncio.Queue[KafkaLease] = asyncio.Queue()
+        self._new: asyncio.Queue[KafkaLease | None] = asyncio.Queue()  # None: no more will come
 
     def __aiter__(self) -> AsyncIterator[KafkaLease]:
         return self
 
     async def __anext__(self) -> KafkaLease:
-        return await self._new.get()
+        lease = await self._new.get()
+        if lease is None:
+            raise Unavailable(
+                f"the consumer of group {self.group!r} ended by an error, which is on standard "
+                "error; the group is joined anew"
+            )
+        return lease
 
     @property
     def trouble(self) -> str:
@@ -177,3 +183,8 @@ class Membership:
         """Let who waits look again."""
         for lease in self.held.values():
             lease.ring()
+
+    def end(self) -> None:
+        """Take all leases away, and say so to who waits for more."""
+        self.lose(list(self.held.values()))
+        self._new.put_nowait(None)
