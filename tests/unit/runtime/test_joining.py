@@ -80,7 +80,7 @@ def test_a_group_that_cannot_be_joined_is_a_problem_until_it_is_joined() -> None
             (problem,) = running.problems()
             assert problem == "g: not in its group: the broker is away"
             await until(lambda: not running.problems(), clock)
-            assert clock.monotonic_s() >= 1 + 2 + 4 + 8  # the delays of the policy
+            assert clock.monotonic_s() >= 1 + 2 + 2 + 2  # the delays of an outage
             assert transport.joins == 5
             await transport.publish("in", make_events(4, keys=4))
             await until(lambda: len(seen) == 4, clock)
@@ -114,7 +114,7 @@ def test_a_stop_does_not_wait_for_a_group_that_cannot_be_joined(hangs: bool) -> 
             await clock.sleep(40)
             stopped_s = clock.monotonic_s()
         assert clock.monotonic_s() - stopped_s < 0.1
-        assert transport.joins <= 8
+        assert transport.joins <= 21  # every two seconds, and jitter
 
     play(scenario)
 
