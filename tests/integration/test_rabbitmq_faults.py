@@ -75,7 +75,7 @@ def in_order_by_key(group: Group) -> bool:
     return all(ids == sorted(ids) for ids in by_key.values())
 
 
-@pytest.mark.open  # a partition may stay unread for more than 40 s after the kill, one time in three
+@pytest.mark.open  # one kill in three leaves a partition unread for 40 s and more
 @pytest.mark.kill
 @pytest.mark.slow
 @pytest.mark.timeout(150)
