@@ -83,17 +83,17 @@ class FailureTopics:
     async def commit(self, commit: Commit) -> None:
         """Send what failed, then commit the rest.
 
+        What a redrive gave back and fails again waits in the store for its next try: its id has
+        been in the retry topics, and a second copy there would be passed over as a repeat.
+
         Raises:
             Unavailable: the broker or the store does not answer; some may be sent.
         """
-        if commit.parks or commit.retried or commit.dead:
+        if commit.parks or commit.dead:
             for topic, messages in self._sorted(commit).items():
                 await self._prepare(topic, commit.partition.topic)
                 await self._keeper.send(topic, messages)
-            settled = tuple(park.record.parked for park in commit.retried)
-            commit = msgspec.structs.replace(
-                commit, parks=(), retried=(), settled=commit.settled + settled
-            )
+            commit = msgspec.structs.replace(commit, parks=())
         await self._store.commit(commit)
 
     async def _prepare(self, topic: str, source: str) -> None:
@@ -108,7 +108,7 @@ class FailureTopics:
     def _sorted(self, commit: Commit) -> dict[str, list[Message]]:
         by_topic: dict[str, list[Message]] = defaultdict(list)
         topic = retries.source_topic(commit.partition.topic)
-        for park in (*commit.parks, *commit.retried):
+        for park in commit.parks:
             by_topic[retries.retry_topic(topic, park.record.attempt)].append(
                 self._retry(commit, park)
             )

@@ -86,6 +86,35 @@ def test_a_dead_letter_is_in_the_store_too() -> None:
     assert simulate(program, seed=2) == (bad.type, 3)
 
 
+def test_a_redriven_record_that_fails_again_is_tried_again_and_is_no_repeat() -> None:
+    bad = make_event(0, key="k")
+
+    async def program(clock: SimClock) -> tuple[int, list[str]]:
+        log = MemoryLog(clock, partitions=2, repeats=True)
+        transport, store = MemoryTransport(log), MemoryStore(log, shared=False)
+        app, tries = App("shop"), 0
+
+        @app.on("orders", group="billing", on_failure="topic", retry=RETRY)
+        def bill(event: Event) -> None:
+            nonlocal tries
+            tries += 1
+            if tries <= 4:  # all of its tries, and the first one of the redrive
+                raise TimeoutError("the bank did not answer")
+
+        await transport.publish("orders", [bad])
+        async with app.run(transport, store, clock=clock) as running:
+            await until(lambda: bool(log.partitions("orders.dlq")), clock, timeout_s=60.0)
+            await running.until_idle()
+            (row,) = await store.dead_letters.list()
+            await store.dead_letters.redrive([row.id], by="me", now_us=clock.now_us())
+            await running.until_idle()
+        return tries, [topic.name for topic in await transport.topics()]
+
+    tries, topics = simulate(program, seed=7)
+    assert tries == 5
+    assert topics == ["orders", "orders.dlq", "orders.retry.1", "orders.retry.2"]
+
+
 def test_another_groups_retry_is_passed_over() -> None:
     bad = make_event(0)
 
