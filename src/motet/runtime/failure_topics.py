@@ -128,6 +128,7 @@ class FailureTopics:
                 error=park.error or ErrorInfo("", ""),
                 at_us=self._clock.now_us(),
             ),
+            record.event,
             due_us=park.due_us,
             first_failed_us=park.first_failed_us,
         )

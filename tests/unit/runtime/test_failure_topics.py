@@ -189,3 +189,39 @@ def test_original_headers_of_a_record_survive_its_retries() -> None:
     dead = simulate(program, seed=6)
     assert dict(dead.headers)["traceparent"] == b"00-aa-bb-01"
     assert dead.value == msgspec.json.encode(event)
+
+
+BINARY = (("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"ping"), ("ce_source", b"/s"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(b"k", b'{"eventType": "order.placed", "payload": {"total": 7}}'),
+        Message(b"k", b"", BINARY),
+        Message(b"k", None),
+    ],
+    ids=["without id and time", "a binary CloudEvent without data", "a tombstone"],
+)
+def test_a_retry_is_of_the_very_same_event_whatever_its_bytes_lack(message: Message) -> None:
+    async def program(clock: SimClock) -> tuple[list[bytes], list[bytes]]:
+        world = World(clock)
+        tried: list[Event] = []
+        app = App("shop")
+
+        @app.on("orders", group="billing", on_failure="topic", retry=RETRY)
+        def bill(event: Event) -> None:
+            tried.append(event)
+            raise TimeoutError("the bank did not answer")
+
+        await world.transport.create_topic("orders", partitions=2)
+        await world.transport.send("orders", [message])
+        async with app.run(world.transport, world.store, clock=clock):
+            await until(lambda: bool(world.read("orders.dlq")), clock, timeout_s=60.0)
+        sent = [world.read(topic)[0].value for topic in ("orders.retry.1", "orders.dlq")]
+        return [msgspec.json.encode(event) for event in tried], sent
+
+    tried, sent = simulate(program, seed=8)
+    assert len(tried) == 3
+    assert len(set(tried)) == 1
+    assert sent == [message.value or b""] * 2
