@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence, Set
 import msgspec
 
 from motet.core import retries
+from motet.core.errors import Unavailable
 from motet.core.event import Message, Partition, Record
 from motet.core.outcome import Commit, DeadLetter, ErrorInfo, Park
 from motet.core.ports import (
@@ -102,6 +103,8 @@ class FailureTopics:
             return
         partitions = {info.name: info.partitions for info in await self._transport.topics()}
         if topic not in partitions:
+            if source not in partitions:
+                raise Unavailable(f"topic {source!r} is not to be seen: is it being deleted?")
             await self._transport.create_topic(topic, partitions=partitions[source])
         self._ready.add(topic)
 

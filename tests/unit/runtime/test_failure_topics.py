@@ -2,8 +2,11 @@ import msgspec
 import pytest
 
 from motet import App, ConfigError, Event, RetryPolicy
+from motet.core.errors import Unavailable
 from motet.core.event import Message, Partition, Record
+from motet.core.outcome import Commit, Park
 from motet.core.ports import Guarantee
+from motet.runtime import FailureTopics
 from motet.stores.memory import MemoryLog, MemoryStore
 from motet.testing import SimClock, make_event, simulate, until
 from motet.transports.memory import MemoryTransport
@@ -163,6 +166,19 @@ def test_where_the_log_is_in_the_store_failures_stay_there() -> None:
         return len(await store.dead_letters.list()), topics
 
     assert simulate(program, seed=5) == (1, ["orders"])
+
+
+def test_where_the_topic_itself_is_not_to_be_seen_nothing_is_sent_and_it_is_tried_again() -> None:
+    async def program(clock: SimClock) -> None:
+        world = World(clock)
+        transport = world.transport
+        store = FailureTopics(world.store, transport, transport, clock=clock)
+        park = Park(Record(make_event(0), 0, attempt=2), due_us=0)
+        with pytest.raises(Unavailable, match="'orders' is not to be seen"):
+            await store.commit(Commit("billing", Partition("orders", 0), 0, 1, parks=(park,)))
+        assert (await world.store.progress("billing", Partition("orders", 0))).next == 0
+
+    simulate(program, seed=9)
 
 
 def test_an_unknown_answer_to_failure_is_refused() -> None:
