@@ -271,6 +271,19 @@ async def test_a_group_without_pending_entries_is_taken_over_after_its_last(
     assert await transport.advanced("g", Partition("none", 0)) == Progress()
 
 
+async def test_a_partition_whose_taking_was_cut_off_half_way_is_taken_again(
+    transport: RedisTransport, direct: Redis, prefix: str
+) -> None:
+    leases_key = f"{prefix}group:g:leases"
+    async with transport.subscribe(["t", "later"], group="g") as leases:
+        await anext(leases)
+        # As after a reply that was lost: the server says it is ours, and we do not know.
+        direct.hset(leases_key, "later/0", str(direct.hget(leases_key, "t/0")))
+        await transport.create_topic("later", partitions=1)
+        async with asyncio.timeout(5.0):
+            assert (await anext(leases)).partition == Partition("later", 0)
+
+
 async def test_scripts_that_the_server_has_lost_are_given_again(
     transport: RedisTransport, direct: Redis
 ) -> None:

@@ -12,12 +12,14 @@ import msgspec
 
 from motet.core.clock import format_time, parse_time
 from motet.core.errors import CodecError
-from motet.core.event import Headers, Message, Partition
+from motet.core.event import Event, Headers, Message, Partition
 from motet.core.outcome import ErrorInfo
 
 ATTEMPT = "retry-attempt"  # of the try to come; 2 for the first retry
 NOT_BEFORE = "retry-not-before"
 FIRST_FAILED = "retry-first-failed-at"
+EVENT_ID = "retry-event-id"  # bytes from outside may hold none: then it tells of their first place
+EVENT_TIME = "retry-event-time"
 ERRORS = "__dlq.errors."
 
 _RETRY_TOPIC = re.compile(r"(.+)\.retry\.([1-9][0-9]{0,5})")
@@ -63,6 +65,8 @@ class Waiting(msgspec.Struct, frozen=True):
     attempt: int
     not_before_us: int
     first_failed_us: int
+    event_id: str = ""  # "": not said
+    event_time: str = ""
 
 
 def dead(message: Message, failed: Failed) -> Message:
@@ -71,13 +75,20 @@ def dead(message: Message, failed: Failed) -> Message:
     return _placed(message, headers, failed.partition)
 
 
-def again(message: Message, failed: Failed, *, due_us: int, first_failed_us: int) -> Message:
-    """Return a message for a retry topic: the same bytes, key and headers, when, and why."""
+def again(
+    message: Message, failed: Failed, event: Event, *, due_us: int, first_failed_us: int
+) -> Message:
+    """Return a message for a retry topic: the same bytes, key and headers, when, and why.
+
+    The event's id and time are in headers too, for bytes that do not say them.
+    """
     headers = (
         *_without(message.headers, (ERRORS, "retry-")),
         (ATTEMPT, str(failed.attempts + 1).encode()),
         (NOT_BEFORE, format_time(due_us).encode()),
         (FIRST_FAILED, format_time(first_failed_us).encode()),
+        (EVENT_ID, event.id.encode()),
+        (EVENT_TIME, event.time.encode()),
         *_errors(message, failed),
     )
     return _placed(message, headers, failed.partition)
@@ -92,6 +103,8 @@ def waiting(headers: Headers) -> Waiting | None:
             attempt=int(named[ATTEMPT]),
             not_before_us=parse_time(named[NOT_BEFORE]),
             first_failed_us=parse_time(named[FIRST_FAILED]),
+            event_id=named.get(EVENT_ID, ""),
+            event_time=named.get(EVENT_TIME, ""),
         )
     except (KeyError, ValueError, CodecError):
         return None
@@ -99,7 +112,8 @@ def waiting(headers: Headers) -> Waiting | None:
 
 def original(headers: Headers) -> Headers:
     """Return the headers a message had before it failed for the first time."""
-    return tuple(_without(headers, (ERRORS, ATTEMPT, NOT_BEFORE, FIRST_FAILED)))
+    ours = (ERRORS, ATTEMPT, NOT_BEFORE, FIRST_FAILED, EVENT_ID, EVENT_TIME)
+    return tuple(_without(headers, ours))
 
 
 def _errors(message: Message, failed: Failed) -> Headers:

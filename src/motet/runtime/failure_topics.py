@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence, Set
 import msgspec
 
 from motet.core import retries
+from motet.core.errors import Unavailable
 from motet.core.event import Message, Partition, Record
 from motet.core.outcome import Commit, DeadLetter, ErrorInfo, Park
 from motet.core.ports import (
@@ -83,17 +84,17 @@ class FailureTopics:
     async def commit(self, commit: Commit) -> None:
         """Send what failed, then commit the rest.
 
+        What a redrive gave back and fails again waits in the store for its next try: its id has
+        been in the retry topics, and a second copy there would be passed over as a repeat.
+
         Raises:
             Unavailable: the broker or the store does not answer; some may be sent.
         """
-        if commit.parks or commit.retried or commit.dead:
+        if commit.parks or commit.dead:
             for topic, messages in self._sorted(commit).items():
                 await self._prepare(topic, commit.partition.topic)
                 await self._keeper.send(topic, messages)
-            settled = tuple(park.record.parked for park in commit.retried)
-            commit = msgspec.structs.replace(
-                commit, parks=(), retried=(), settled=commit.settled + settled
-            )
+            commit = msgspec.structs.replace(commit, parks=())
         await self._store.commit(commit)
 
     async def _prepare(self, topic: str, source: str) -> None:
@@ -102,13 +103,15 @@ class FailureTopics:
             return
         partitions = {info.name: info.partitions for info in await self._transport.topics()}
         if topic not in partitions:
+            if source not in partitions:
+                raise Unavailable(f"topic {source!r} is not to be seen: is it being deleted?")
             await self._transport.create_topic(topic, partitions=partitions[source])
         self._ready.add(topic)
 
     def _sorted(self, commit: Commit) -> dict[str, list[Message]]:
         by_topic: dict[str, list[Message]] = defaultdict(list)
         topic = retries.source_topic(commit.partition.topic)
-        for park in (*commit.parks, *commit.retried):
+        for park in commit.parks:
             by_topic[retries.retry_topic(topic, park.record.attempt)].append(
                 self._retry(commit, park)
             )
@@ -128,6 +131,7 @@ class FailureTopics:
                 error=park.error or ErrorInfo("", ""),
                 at_us=self._clock.now_us(),
             ),
+            record.event,
             due_us=park.due_us,
             first_failed_us=park.first_failed_us,
         )

@@ -6,9 +6,10 @@ from hashlib import blake2b
 
 import msgspec
 
+from motet.core.arrivals import TOMBSTONE
 from motet.core.codec import encode
 from motet.core.errors import CodecError, HandlerError
-from motet.core.event import Broken, Message, Partition, Record
+from motet.core.event import NULL, Broken, Message, Partition, Record
 from motet.core.outcome import DeadLetter, ErrorInfo, Failure, Park
 from motet.core.ports import Clock
 from motet.resilience import RetryPolicy
@@ -160,5 +161,14 @@ def _dead_letter(
 
 def as_message(record: Record) -> Message:
     """Return a record as its broker had it: the bytes it came in, and its headers."""
-    value = record.value or encode(record.event)
-    return Message(record.event.key.encode(), value, record.headers)
+    return Message(record.event.key.encode(), _value(record), record.headers)
+
+
+def _value(record: Record) -> bytes | None:
+    event = record.event
+    if record.value:
+        return record.value
+    if event.type == TOMBSTONE and bytes(event.data) == bytes(NULL):
+        return None
+    # Headers without bytes are a CloudEvent in binary mode that has no data.
+    return b"" if record.headers else encode(event)

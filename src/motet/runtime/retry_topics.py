@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from motet.core import retries
-from motet.core.event import Batch, Partition, Record
+from motet.core.event import Batch, Event, Partition, Record
 from motet.core.outcome import Outcome
 from motet.core.ports import (
     Clock,
@@ -126,7 +126,10 @@ class DueLease:
                 yield record
             elif found.group == self._group:
                 yield msgspec.structs.replace(
-                    record, attempt=found.attempt, failed_us=found.first_failed_us
+                    record,
+                    event=_as_it_was(record.event, found),
+                    attempt=found.attempt,
+                    failed_us=found.first_failed_us,
                 )
 
     def _take(self, limit: int) -> Batch | None:
@@ -154,6 +157,13 @@ class DueLease:
         if not self._held.records:
             return math.inf
         return max(0.0, (_due_us(self._held.records[0]) - self._clock.now_us()) / 1e6)
+
+
+def _as_it_was(event: Event, found: retries.Waiting) -> Event:
+    """Return the event that failed: what its bytes lack was filled in by the place it was read."""
+    return msgspec.structs.replace(
+        event, id=found.event_id or event.id, time=found.event_time or event.time
+    )
 
 
 def _due_us(record: Record) -> int:

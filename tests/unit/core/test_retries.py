@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from motet.core import retries
 from motet.core.event import Headers, Message, Partition
 from motet.core.outcome import ErrorInfo
+from motet.testing import make_event
 
 FAILED = retries.Failed(
     group="billing",
@@ -13,6 +14,7 @@ FAILED = retries.Failed(
     error=ErrorInfo("TimeoutError", "the bank did not answer", "line 1", "abc"),
     at_us=1_767_225_600_000_000,
 )
+EVENT = make_event(0)
 names = st.text(st.characters(codec="ascii", min_codepoint=32), max_size=20).filter(
     lambda name: not name.startswith((retries.ERRORS, "retry-"))
 )
@@ -54,15 +56,17 @@ def test_what_waits_says_when_and_gets_its_headers_back(
     headers: Headers, due_us: int, first_us: int
 ) -> None:
     sent = retries.again(
-        Message(b"k", b"v", headers), FAILED, due_us=due_us, first_failed_us=first_us
+        Message(b"k", b"v", headers), FAILED, EVENT, due_us=due_us, first_failed_us=first_us
     )
 
-    assert retries.waiting(sent.headers) == retries.Waiting("billing", 2, due_us, first_us)
+    assert retries.waiting(sent.headers) == retries.Waiting(
+        "billing", 2, due_us, first_us, EVENT.id, EVENT.time
+    )
     assert retries.original(sent.headers) == headers
 
 
 def test_a_retry_that_fails_again_still_names_the_place_it_came_from() -> None:
-    first = retries.again(Message(b"k", b"v"), FAILED, due_us=1, first_failed_us=1)
+    first = retries.again(Message(b"k", b"v"), FAILED, EVENT, due_us=1, first_failed_us=1)
     later = retries.Failed(
         group="billing",
         partition=Partition("orders.retry.1", 3),
@@ -71,7 +75,7 @@ def test_a_retry_that_fails_again_still_names_the_place_it_came_from() -> None:
         error=FAILED.error,
         at_us=FAILED.at_us,
     )
-    second = dict(retries.again(first, later, due_us=2, first_failed_us=1).headers)
+    second = dict(retries.again(first, later, EVENT, due_us=2, first_failed_us=1).headers)
 
     assert second["__dlq.errors.topic"] == b"orders"
     assert second["__dlq.errors.offset"] == b"17"

@@ -2,8 +2,11 @@ import msgspec
 import pytest
 
 from motet import App, ConfigError, Event, RetryPolicy
+from motet.core.errors import Unavailable
 from motet.core.event import Message, Partition, Record
+from motet.core.outcome import Commit, Park
 from motet.core.ports import Guarantee
+from motet.runtime import FailureTopics
 from motet.stores.memory import MemoryLog, MemoryStore
 from motet.testing import SimClock, make_event, simulate, until
 from motet.transports.memory import MemoryTransport
@@ -86,6 +89,35 @@ def test_a_dead_letter_is_in_the_store_too() -> None:
     assert simulate(program, seed=2) == (bad.type, 3)
 
 
+def test_a_redriven_record_that_fails_again_is_tried_again_and_is_no_repeat() -> None:
+    bad = make_event(0, key="k")
+
+    async def program(clock: SimClock) -> tuple[int, list[str]]:
+        log = MemoryLog(clock, partitions=2, repeats=True)
+        transport, store = MemoryTransport(log), MemoryStore(log, shared=False)
+        app, tries = App("shop"), 0
+
+        @app.on("orders", group="billing", on_failure="topic", retry=RETRY)
+        def bill(event: Event) -> None:
+            nonlocal tries
+            tries += 1
+            if tries <= 4:  # all of its tries, and the first one of the redrive
+                raise TimeoutError("the bank did not answer")
+
+        await transport.publish("orders", [bad])
+        async with app.run(transport, store, clock=clock) as running:
+            await until(lambda: bool(log.partitions("orders.dlq")), clock, timeout_s=60.0)
+            await running.until_idle()
+            (row,) = await store.dead_letters.list()
+            await store.dead_letters.redrive([row.id], by="me", now_us=clock.now_us())
+            await running.until_idle()
+        return tries, [topic.name for topic in await transport.topics()]
+
+    tries, topics = simulate(program, seed=7)
+    assert tries == 5
+    assert topics == ["orders", "orders.dlq", "orders.retry.1", "orders.retry.2"]
+
+
 def test_another_groups_retry_is_passed_over() -> None:
     bad = make_event(0)
 
@@ -136,6 +168,19 @@ def test_where_the_log_is_in_the_store_failures_stay_there() -> None:
     assert simulate(program, seed=5) == (1, ["orders"])
 
 
+def test_where_the_topic_itself_is_not_to_be_seen_nothing_is_sent_and_it_is_tried_again() -> None:
+    async def program(clock: SimClock) -> None:
+        world = World(clock)
+        transport = world.transport
+        store = FailureTopics(world.store, transport, transport, clock=clock)
+        park = Park(Record(make_event(0), 0, attempt=2), due_us=0)
+        with pytest.raises(Unavailable, match="'orders' is not to be seen"):
+            await store.commit(Commit("billing", Partition("orders", 0), 0, 1, parks=(park,)))
+        assert (await world.store.progress("billing", Partition("orders", 0))).next == 0
+
+    simulate(program, seed=9)
+
+
 def test_an_unknown_answer_to_failure_is_refused() -> None:
     def handle(event: Event) -> None: ...
 
@@ -160,3 +205,39 @@ def test_original_headers_of_a_record_survive_its_retries() -> None:
     dead = simulate(program, seed=6)
     assert dict(dead.headers)["traceparent"] == b"00-aa-bb-01"
     assert dead.value == msgspec.json.encode(event)
+
+
+BINARY = (("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"ping"), ("ce_source", b"/s"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(b"k", b'{"eventType": "order.placed", "payload": {"total": 7}}'),
+        Message(b"k", b"", BINARY),
+        Message(b"k", None),
+    ],
+    ids=["without id and time", "a binary CloudEvent without data", "a tombstone"],
+)
+def test_a_retry_is_of_the_very_same_event_whatever_its_bytes_lack(message: Message) -> None:
+    async def program(clock: SimClock) -> tuple[list[bytes], list[bytes]]:
+        world = World(clock)
+        tried: list[Event] = []
+        app = App("shop")
+
+        @app.on("orders", group="billing", on_failure="topic", retry=RETRY)
+        def bill(event: Event) -> None:
+            tried.append(event)
+            raise TimeoutError("the bank did not answer")
+
+        await world.transport.create_topic("orders", partitions=2)
+        await world.transport.send("orders", [message])
+        async with app.run(world.transport, world.store, clock=clock):
+            await until(lambda: bool(world.read("orders.dlq")), clock, timeout_s=60.0)
+        sent = [world.read(topic)[0].value for topic in ("orders.retry.1", "orders.dlq")]
+        return [msgspec.json.encode(event) for event in tried], sent
+
+    tried, sent = simulate(program, seed=8)
+    assert len(tried) == 3
+    assert len(set(tried)) == 1
+    assert sent == [message.value or b""] * 2

@@ -1,7 +1,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from motet.core.errors import ConfigError, Fenced, MotetError, Unavailable
+from motet.core.errors import CodecError, ConfigError, Fenced, MotetError, Unavailable
 from motet.transports.kafka.errors import cause, translated
 
 
@@ -11,7 +11,7 @@ from motet.transports.kafka.errors import cause, translated
         (KafkaError._TRANSPORT, Unavailable),
         (KafkaError._MSG_TIMED_OUT, Unavailable),
         (KafkaError.NOT_ENOUGH_REPLICAS, Unavailable),
-        (KafkaError.MSG_SIZE_TOO_LARGE, ConfigError),
+        (KafkaError.MSG_SIZE_TOO_LARGE, CodecError),
         (KafkaError.SASL_AUTHENTICATION_FAILED, ConfigError),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, ConfigError),
         (KafkaError.ILLEGAL_GENERATION, Fenced),

@@ -2,13 +2,9 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from motet.core.errors import ConfigError, Fenced, MotetError, Unavailable
+from motet.core.errors import CodecError, ConfigError, Fenced, MotetError, Unavailable
 
 _WRONG = {
-    KafkaError.MSG_SIZE_TOO_LARGE: (
-        "an event is larger than the topic takes: raise max.message.bytes of the topic, and "
-        "max_event_bytes in the URL"
-    ),
     KafkaError.RECORD_LIST_TOO_LARGE: "raise max.message.bytes of the topic",
     KafkaError.TOPIC_EXCEPTION: "the broker does not take that name for a topic",
     KafkaError.INVALID_REPLICATION_FACTOR: (
@@ -34,6 +30,11 @@ _WRONG = {
     KafkaError._INVALID_ARG: "the client refuses it",
     KafkaError.UNSUPPORTED_VERSION: "the broker is too old for it",
 }
+
+_TOO_LARGE = (
+    "an event is larger than the topic takes: raise max.message.bytes of the topic, and "
+    "max_event_bytes in the URL"
+)
 
 FENCING = frozenset(
     {
@@ -69,6 +70,8 @@ def translated(error: KafkaError, *, doing: str, servers: str) -> MotetError:
     said = f"{doing}: Kafka at {servers} says {error.name()} ({error.str()})"
     if error.code() in FENCING:
         return Fenced(said)
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # one event's fault: the others can go on
+        return CodecError(f"{said}: {_TOO_LARGE}")
     if (advice := _WRONG.get(error.code())) is not None:
         return ConfigError(f"{said}: {advice}")
     return Unavailable(f"{said}; is the broker running and reachable?")

@@ -154,6 +154,10 @@ class Membership:
         for lease in list(self._held.values()):
             if self._finished(lease):
                 await self._release(lease)
+        for partition in [p for p, member in leases.items() if member == self._id]:
+            if partition not in self._held:  # taken, and the answer or what follows it failed
+                await self._give_back(partition)
+                del leases[partition]
         todo: Plan = plan(self._id, readers=readers, partitions=partitions, leases=leases)
         self._revoke(todo.give)
         if todo.take:
@@ -208,10 +212,13 @@ class Membership:
 
     async def _release(self, lease: RedisLease) -> None:
         await self._note([lease])
-        name = str(lease.partition).encode()
-        leases = self._keys.leases(self._group)
-        await self._connection.run(RELEASE, [leases], [self._name, name], object)
+        await self._give_back(lease.partition)
         self._lose([lease.partition])
+
+    async def _give_back(self, partition: Partition) -> None:
+        leases = self._keys.leases(self._group)
+        args = [self._name, str(partition).encode()]
+        await self._connection.run(RELEASE, [leases], args, object)
 
     def _revoke(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:
