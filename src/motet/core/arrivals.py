@@ -71,15 +71,18 @@ def opened_values(
     partition: Partition, offsets: Sequence[int], values: Sequence[bytes]
 ) -> tuple[list[Record], list[Broken]]:
     """Return what messages hold that are a value alone: `opened` for many, at half its cost."""
+    if all(value.startswith(OURS) for value in values):
+        try:
+            events = [_decode(value) for value in values]
+        except _UNDECODABLE:
+            pass  # each is looked at below
+        else:
+            if refusals.sound(events, [b"[%b]" % b",".join(values)]):
+                given = zip(events, offsets, values, strict=True)
+                return [Record(event, offset, 1, 0, 0, value) for event, offset, value in given], []
     records: list[Record] = []
     broken: list[Broken] = []
     for offset, value in zip(offsets, values, strict=True):
-        if value.startswith(OURS):
-            try:
-                records.append(Record(_decode(value), offset, 1, 0, 0, value))
-                continue
-            except _UNDECODABLE:
-                pass
         found = opened(partition, Arrival(offset, value))
         if isinstance(found, Record):
             records.append(found)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from motet.core import cloudevents
-from motet.core.arrivals import TOMBSTONE, Arrival, opened
+from motet.core.arrivals import TOMBSTONE, Arrival, opened, opened_values
 from motet.core.codec import encode
 from motet.core.event import NULL, Broken, Event, Partition, Record
 from motet.core.refusals import check
@@ -16,6 +16,7 @@ from motet.testing.events import make_event
 from tests.unit.core.strategies import ARTICLE, events, mutated
 
 PLACE = Partition("t", 3)
+UNBOUNDED = encode(make_event(0)).replace(make_event(0).id.encode(), b"")  # its id is empty
 TOOK_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
 
@@ -216,3 +217,12 @@ def test_whatever_comes_is_a_record_that_could_be_published_or_broken(
 def _event(found: Record | Broken) -> Event:
     assert isinstance(found, Record), found
     return found.event
+
+
+@given(st.lists(events().map(encode) | _BYTES | st.just(UNBOUNDED), max_size=4))
+@example([encode(make_event(1)), UNBOUNDED])
+def test_values_that_come_together_become_what_each_would_alone(values: list[bytes]) -> None:
+    alone = [opened(PLACE, Arrival(offset, value)) for offset, value in enumerate(values)]
+    records, broken = opened_values(PLACE, range(len(values)), values)
+    assert records == [each for each in alone if isinstance(each, Record)]
+    assert broken == [each for each in alone if isinstance(each, Broken)]
