@@ -127,7 +127,7 @@ async def open_store(url: str, *, clock: Clock) -> AsyncIterator[Store]:
         ConfigError: it names none, or the place cannot be used.
     """
     if known_scheme(url) in BROKERS:
-        raise ConfigError(f"{url!r} is no store: name a file, sqlite:///FILE")
+        raise ConfigError(f"{masked(url)!r} is no store: name a file, sqlite:///FILE")
     async with _store(url, clock) as store:
         yield store
 

@@ -10,6 +10,7 @@ from motet.backends.schemes import BROKERS, SAME, SOURCES, known_scheme, module
 from motet.core.errors import ConfigError
 from motet.core.event import Event
 from motet.core.ports import Clock, Source
+from motet.telemetry import masked
 
 _OPTIONS = {"mqtt": set[str](), "redis": {"channel", "pattern"}, "rabbitmq": {"queue"}}
 
@@ -38,7 +39,7 @@ async def open_source(url: str, *, clock: Clock) -> AsyncIterator[Source]:
     kind = source_of(url)
     if kind is None:
         forms = ", ".join(each.form for each in SOURCES.values())
-        raise ConfigError(f"{url!r} names no source; there are {forms}")
+        raise ConfigError(f"{masked(url)!r} names no source; there are {forms}")
     there = module(kind, SOURCES[kind])
     opened: AbstractAsyncContextManager[Source]
     if kind == "redis":
@@ -66,7 +67,7 @@ async def open_cache(url: str, *, clock: Clock, ttl_s: float | None) -> AsyncIte
         ConfigError: it is no `redis://`, the extra is not installed, or the URL is of no use.
     """
     if known_scheme(url) != "redis":
-        raise ConfigError(f"{url!r} is no cache: name a Redis, {BROKERS['redis'].form}")
+        raise ConfigError(f"{masked(url)!r} is no cache: name a Redis, {BROKERS['redis'].form}")
     opened: AbstractAsyncContextManager[Cache] = module("redis", BROKERS["redis"]).open_cache(
         url, clock, ttl_s=ttl_s
     )
